@@ -13,8 +13,9 @@ typedef struct dgon_utf8 {
 } dgon_utf8;
 
 /* Feeds n bytes. DGON_OK, or DGON_EUTF8 at the first byte that cannot stand there. With `line`
- * set, bytes below 0x20 and 0x7f are refused as well: what passes is one line of text, safe to frame as one
- * SSE data line. ASCII takes a word-wise fast path: this runs once per token. */
+ * set, bytes below 0x20 are refused as well: what passes is one line of text, safe to frame as one
+ * SSE data line. (0x7f passes: it ends no line, and JSON writers leave it as it is.) ASCII takes a
+ * word-wise fast path: this runs once per token. */
 DGON_MUST_USE dgon_status dgon_utf8_feed(dgon_utf8 *u, const void *p, size_t n, bool line);
 /* True when the text may end here. */
 bool dgon_utf8_complete(const dgon_utf8 *u);
