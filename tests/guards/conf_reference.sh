@@ -1,0 +1,19 @@
+#!/bin/sh
+# conf/dgon.conf and conf/agent.conf hold every directive and key that the code knows, and no other.
+set -u
+cd "$top_srcdir" || exit 1
+bad=0
+compare() { # compare WHAT LEFT RIGHT: two lists, one name a line
+    n=$(printf '%s\n' "$2" | grep -c .)
+    echo "$1: $n names in the code"
+    [ "$n" -gt 4 ] || { echo "$1: too few, nothing was looked at"; bad=1; }
+    a=$(mktemp) b=$(mktemp)
+    printf '%s\n' "$2" >"$a"
+    printf '%s\n' "$3" >"$b"
+    if ! diff -u --label "$1: code" --label "$1: conf" "$a" "$b"; then bad=1; fi
+    rm -f "$a" "$b"
+}
+compare directives \
+    "$(cat mod_dgon/mod_dgon*.c | grep -oE '"Dgon[A-Z][A-Za-z0-9]+"' | tr -d '"' | sort -u)" \
+    "$(grep -oE '^[[:space:]]*#?[[:space:]]*Dgon[A-Z][A-Za-z0-9]+ ' conf/dgon.conf | tr -d '# \t' | sort -u)"
+exit "$bad"
