@@ -25,7 +25,8 @@ typedef struct dgon_json_scan {
 } dgon_json_scan;
 
 /* Iterates over the members of the object in p[0..n): skips strings and nested values, any key
- * order, any white space. It checks structure only as far as it must to find the ends. */
+ * order, any white space. The grammar is checked on the way (RFC 8259, nesting up to
+ * DGON_JSON_DEPTH_MAX); UTF-8 is not, and surrogates may be alone. */
 void dgon_json_scan_init(dgon_json_scan *s, const char *p, size_t n);
 /* DGON_OK: *m is the next member. DGON_DONE: the object ended (s->at behind its brace).
  * DGON_EJSON: not an object, or cut; the caller falls back to jansson or refuses. */

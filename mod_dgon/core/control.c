@@ -1,0 +1,568 @@
+#include "dgon/control.h"
+
+#include "dgon/alloc.h"
+#include "dgon/json.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEPTH_MAX       8u
+#define LABELS_MAX      32u
+#define LABEL_KEY_MAX   64u
+#define LABEL_VALUE_MAX 256u
+#define SECONDS_MAX     86400u
+#define TRACEPARENT_LEN 55u
+
+/* One message on its way in: the first complaint wins. */
+typedef struct reader {
+    dgon_ctl *c;
+    char *why;
+    size_t why_size;
+} reader;
+
+static const struct {
+    const char *name;
+    uint32_t bit;
+} cap_names[] = {{"tools", DGON_CAP_TOOLS},
+                 {"vision", DGON_CAP_VISION},
+                 {"thinking", DGON_CAP_THINKING},
+                 {"embed", DGON_CAP_EMBED},
+                 {"completion", DGON_CAP_COMPLETION}};
+#define CAP_COUNT (sizeof cap_names / sizeof cap_names[0])
+
+static const char *const type_names[] = {NULL,       "hello",   "models", "capacity",
+                                         "draining", "welcome", "job",    "goaway"};
+#define TYPE_COUNT (sizeof type_names / sizeof type_names[0])
+
+void dgon_ctl_init(dgon_ctl *c)
+{
+    *c = (dgon_ctl){.type = DGON_CTL_UNKNOWN};
+}
+
+void dgon_ctl_fini(dgon_ctl *c)
+{
+    dgon_free(c->models);
+    dgon_ctl_init(c);
+}
+
+static DGON_PRINTF(3, 4) dgon_status complain(const reader *rd, dgon_status s, const char *fmt, ...)
+{
+    if (rd->why == NULL || rd->why_size == 0)
+        return s;
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(rd->why, rd->why_size, fmt, ap);
+    va_end(ap);
+    return s;
+}
+
+/* ---- members by kind; keys in complaints are always our own words ---- */
+
+enum { OPTIONAL = 0, REQUIRED = 1 };
+
+static dgon_status missing(const reader *rd, const char *key, int required)
+{
+    return required ? complain(rd, DGON_EPROTO, "\"%s\" is missing", key) : DGON_OK;
+}
+
+static dgon_status read_u64(const reader *rd, const json_t *o, const char *key, int required,
+                            uint64_t lo, uint64_t hi, uint64_t *out)
+{
+    const json_t *v = json_object_get(o, key);
+    if (v == NULL)
+        return missing(rd, key, required);
+    json_int_t n = json_integer_value(v);
+    if (!json_is_integer(v) || n < 0 || (uint64_t)n < lo || (uint64_t)n > hi)
+        return complain(rd, DGON_EPROTO, "\"%s\" is not an integer of %" PRIu64 " to %" PRIu64, key,
+                        lo, hi);
+    *out = (uint64_t)n;
+    return DGON_OK;
+}
+
+static dgon_status read_u32(const reader *rd, const json_t *o, const char *key, int required,
+                            uint32_t lo, uint32_t hi, uint32_t *out)
+{
+    uint64_t n = *out;
+    dgon_status s = read_u64(rd, o, key, required, lo, hi, &n);
+    *out = (uint32_t)n;
+    return s;
+}
+
+static dgon_status read_bool(const reader *rd, const json_t *o, const char *key, bool *out)
+{
+    const json_t *v = json_object_get(o, key);
+    if (v != NULL && !json_is_boolean(v))
+        return complain(rd, DGON_EPROTO, "\"%s\" is not true or false", key);
+    *out = json_is_true(v);
+    return DGON_OK;
+}
+
+typedef int (*name_fn)(const char *s, size_t n);
+
+/* A string of 1..size-1 bytes that passes `is_valid`, copied with a NUL. */
+static dgon_status read_name(const reader *rd, const json_t *o, const char *key, int required,
+                             name_fn is_valid, char *out, size_t size)
+{
+    const json_t *v = json_object_get(o, key);
+    if (v == NULL)
+        return missing(rd, key, required);
+    const char *s = json_string_value(v);
+    size_t n = json_string_length(v);
+    if (s == NULL || n >= size || !is_valid(s, n))
+        return complain(rd, DGON_EPROTO, "\"%s\" is not a valid name of at most %zu characters",
+                        key, size - 1);
+    memcpy(out, s, n);
+    out[n] = '\0';
+    return DGON_OK;
+}
+
+static int is_traceparent(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool dash = i == 2 || i == 35 || i == 52;
+        if (dash ? s[i] != '-' : strchr("0123456789abcdef", s[i]) == NULL)
+            return 0;
+    }
+    return n == TRACEPARENT_LEN;
+}
+
+static dgon_status read_hex64(const reader *rd, const json_t *o, const char *key, uint64_t *out)
+{
+    const json_t *v = json_object_get(o, key);
+    const char *s = json_string_value(v);
+    if (v == NULL)
+        return missing(rd, key, REQUIRED);
+    uint64_t n = 0;
+    size_t i = 0;
+    for (; s != NULL && s[i] != '\0' && i < 17; i++) {
+        static const char digits[] = "0123456789abcdef";
+        const char *d = strchr(digits, s[i]);
+        if (d == NULL)
+            break;
+        n = n << 4 | (uint64_t)(d - digits);
+    }
+    if (i != 16 || s[16] != '\0')
+        return complain(rd, DGON_EPROTO, "\"%s\" is not 16 hex digits", key);
+    *out = n;
+    return DGON_OK;
+}
+
+/* ---- models and labels ---- */
+
+static dgon_status read_caps(const reader *rd, const json_t *o, uint32_t *caps)
+{
+    const json_t *list = json_object_get(o, "capabilities");
+    if (list == NULL)
+        return DGON_OK;
+    if (!json_is_array(list))
+        return complain(rd, DGON_EPROTO, "\"capabilities\" is not a list");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *s = json_string_value(json_array_get(list, i));
+        if (s == NULL)
+            return complain(rd, DGON_EPROTO, "\"capabilities\" holds something not a string");
+        for (size_t k = 0; k < CAP_COUNT; k++)
+            *caps |= strcmp(s, cap_names[k].name) == 0 ? cap_names[k].bit : 0;
+    }
+    return DGON_OK;
+}
+
+static dgon_status read_model(const reader *rd, const json_t *o, dgon_ctl_model *m)
+{
+    *m = (dgon_ctl_model){.context = 0};
+    if (!json_is_object(o))
+        return complain(rd, DGON_EPROTO, "a model is not an object");
+    dgon_status s =
+        read_name(rd, o, "name", REQUIRED, dgon_wire_is_model_name, m->name, sizeof m->name);
+    if (s == DGON_OK)
+        s = read_name(rd, o, "backend", OPTIONAL, dgon_wire_is_agent_id, m->backend,
+                      sizeof m->backend);
+    if (s == DGON_OK)
+        s = read_u32(rd, o, "context", OPTIONAL, 0, UINT32_MAX, &m->context);
+    if (s == DGON_OK)
+        s = read_bool(rd, o, "loaded", &m->loaded);
+    return s == DGON_OK ? read_caps(rd, o, &m->caps) : s;
+}
+
+static bool has_model(const dgon_ctl *c, const char *name)
+{
+    for (uint32_t i = 0; i < c->model_count; i++) {
+        if (strcmp(c->models[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static dgon_status read_models(const reader *rd, const json_t *o)
+{
+    const json_t *list = json_object_get(o, "models");
+    size_t n = json_array_size(list);
+    dgon_ctl *c = rd->c;
+    if (list == NULL)
+        return missing(rd, "models", REQUIRED);
+    if (!json_is_array(list))
+        return complain(rd, DGON_EPROTO, "\"models\" is not a list");
+    if (n > DGON_WIRE_MODELS_MAX)
+        return complain(rd, DGON_ETOOBIG, "more than %u models", DGON_WIRE_MODELS_MAX);
+    if (n == 0)
+        return DGON_OK;
+    c->models = dgon_calloc(n, sizeof *c->models);
+    if (c->models == NULL)
+        return complain(rd, DGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++) {
+        dgon_ctl_model *m = &c->models[c->model_count];
+        dgon_status s = read_model(rd, json_array_get(list, i), m);
+        if (s != DGON_OK)
+            return s;
+        c->model_count += !has_model(c, m->name);
+    }
+    return DGON_OK;
+}
+
+static dgon_status read_labels(const reader *rd, json_t *o)
+{
+    json_t *labels = json_object_get(o, "labels");
+    const char *key;
+    json_t *v;
+    if (labels == NULL)
+        return DGON_OK;
+    if (!json_is_object(labels))
+        return complain(rd, DGON_EPROTO, "\"labels\" is not an object");
+    if (json_object_size(labels) > LABELS_MAX)
+        return complain(rd, DGON_ETOOBIG, "more than %u labels", LABELS_MAX);
+    json_object_foreach(labels, key, v)
+    {
+        if (!json_is_string(v))
+            return complain(rd, DGON_EPROTO, "a label is not a string");
+        if (strlen(key) > LABEL_KEY_MAX || json_string_length(v) > LABEL_VALUE_MAX)
+            return complain(rd, DGON_ETOOBIG, "a label is longer than %u or its value than %u",
+                            LABEL_KEY_MAX, LABEL_VALUE_MAX);
+    }
+    return DGON_OK;
+}
+
+/* ---- the messages ---- */
+
+static dgon_status read_protocol_range(const reader *rd, const json_t *o)
+{
+    const json_t *range = json_object_get(o, "protocol");
+    const json_t *lo = json_array_get(range, 0);
+    const json_t *hi = json_array_get(range, 1);
+    json_int_t min = json_integer_value(lo);
+    json_int_t max = json_integer_value(hi);
+    if (json_array_size(range) != 2 || !json_is_integer(lo) || !json_is_integer(hi) || min < 1 ||
+        min > max || max > UINT16_MAX)
+        return complain(rd, DGON_EPROTO, "\"protocol\" is not a range [first, last]");
+    rd->c->protocol_min = (uint32_t)min;
+    rd->c->protocol_max = (uint32_t)max;
+    return DGON_OK;
+}
+
+static int is_version(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] < 0x20 || s[i] > 0x7e)
+            return 0;
+    }
+    return 1;
+}
+
+static dgon_status read_slots(const reader *rd, const json_t *o)
+{
+    return read_u32(rd, o, "slots", REQUIRED, 0, DGON_WIRE_SLOTS_MAX, &rd->c->slots);
+}
+
+static dgon_status read_hello(const reader *rd, json_t *o)
+{
+    dgon_ctl *c = rd->c;
+    dgon_status s = read_protocol_range(rd, o);
+    if (s == DGON_OK)
+        s = read_name(rd, o, "agent", REQUIRED, dgon_wire_is_agent_id, c->agent, sizeof c->agent);
+    if (s == DGON_OK)
+        s = read_hex64(rd, o, "instance", &c->instance);
+    if (s == DGON_OK)
+        s = read_name(rd, o, "version", OPTIONAL, is_version, c->version, sizeof c->version);
+    if (s == DGON_OK)
+        s = read_name(rd, o, "os", OPTIONAL, is_version, c->os, sizeof c->os);
+    if (s == DGON_OK)
+        s = read_slots(rd, o);
+    if (s == DGON_OK)
+        s = read_labels(rd, o);
+    return s == DGON_OK ? read_models(rd, o) : s;
+}
+
+static dgon_status read_welcome(const reader *rd, const json_t *o)
+{
+    dgon_ctl *c = rd->c;
+    dgon_status s = read_u32(rd, o, "protocol", REQUIRED, 1, UINT16_MAX, &c->protocol);
+    if (s == DGON_OK)
+        s = read_u32(rd, o, "link", REQUIRED, 0, UINT32_MAX, &c->link);
+    if (s == DGON_OK)
+        s = read_u32(rd, o, "children", REQUIRED, 1, UINT16_MAX, &c->children);
+    if (s == DGON_OK)
+        s = read_u32(rd, o, "child", REQUIRED, 0, UINT16_MAX, &c->child);
+    if (s == DGON_OK)
+        s = read_u32(rd, o, "window", REQUIRED, 1, INT32_MAX, &c->window);
+    if (s == DGON_OK)
+        s = read_u32(rd, o, "ping", REQUIRED, 1, SECONDS_MAX, &c->ping_s);
+    if (s == DGON_OK)
+        s = read_u32(rd, o, "hangup", REQUIRED, 1, SECONDS_MAX, &c->hangup_s);
+    return s == DGON_OK ? read_name(rd, o, "gateway", OPTIONAL, dgon_wire_is_agent_id, c->gateway,
+                                    sizeof c->gateway)
+                        : s;
+}
+
+static dgon_status read_job_numbers(const reader *rd, const json_t *o)
+{
+    dgon_ctl *c = rd->c;
+    uint64_t created = 0;
+    dgon_status s = read_u32(rd, o, "job", REQUIRED, 0, UINT32_MAX, &c->job);
+    if (s == DGON_OK)
+        s = read_u32(rd, o, "attempt", REQUIRED, 0, UINT8_MAX, &c->attempt);
+    if (s == DGON_OK)
+        s = read_u64(rd, o, "created", REQUIRED, 0, INT64_MAX, &created);
+    c->created = (int64_t)created;
+    if (s == DGON_OK)
+        s = read_u64(rd, o, "body", REQUIRED, 0, INT64_MAX, &c->body);
+    return s == DGON_OK ? read_u32(rd, o, "deadline", OPTIONAL, 0, UINT32_MAX, &c->deadline_ms) : s;
+}
+
+static dgon_status read_job(const reader *rd, const json_t *o)
+{
+    dgon_ctl *c = rd->c;
+    dgon_status s = read_job_numbers(rd, o);
+    if (s == DGON_OK)
+        s = read_name(rd, o, "op", REQUIRED, dgon_wire_is_agent_id, c->op, sizeof c->op);
+    if (s == DGON_OK)
+        s = read_name(rd, o, "model", REQUIRED, dgon_wire_is_model_name, c->model, sizeof c->model);
+    if (s == DGON_OK)
+        s = read_name(rd, o, "public", REQUIRED, dgon_wire_is_model_name, c->public_model,
+                      sizeof c->public_model);
+    if (s == DGON_OK)
+        s = read_name(rd, o, "id", REQUIRED, dgon_wire_is_agent_id, c->id, sizeof c->id);
+    if (s == DGON_OK)
+        s = read_bool(rd, o, "stream", &c->stream);
+    return s == DGON_OK ? read_name(rd, o, "traceparent", OPTIONAL, is_traceparent, c->traceparent,
+                                    sizeof c->traceparent)
+                        : s;
+}
+
+static dgon_status read_goaway(const reader *rd, const json_t *o)
+{
+    dgon_status s =
+        read_name(rd, o, "reason", OPTIONAL, is_version, rd->c->reason, sizeof rd->c->reason);
+    return s == DGON_OK ? read_u32(rd, o, "drain", OPTIONAL, 0, SECONDS_MAX, &rd->c->drain_s) : s;
+}
+
+static dgon_ctl_type type_of(const char *name)
+{
+    for (size_t i = 1; i < TYPE_COUNT; i++) {
+        if (strcmp(name, type_names[i]) == 0)
+            return (dgon_ctl_type)i;
+    }
+    return DGON_CTL_UNKNOWN;
+}
+
+static dgon_status read_message(const reader *rd, json_t *o)
+{
+    const char *type = json_string_value(json_object_get(o, "type"));
+    if (!json_is_object(o))
+        return complain(rd, DGON_EJSON, "not an object");
+    if (type == NULL)
+        return complain(rd, DGON_EPROTO, "\"type\" is missing or not a string");
+    rd->c->type = type_of(type);
+    switch (rd->c->type) {
+    case DGON_CTL_HELLO:
+        return read_hello(rd, o);
+    case DGON_CTL_MODELS:
+        return read_models(rd, o);
+    case DGON_CTL_CAPACITY:
+        return read_slots(rd, o);
+    case DGON_CTL_WELCOME:
+        return read_welcome(rd, o);
+    case DGON_CTL_JOB:
+        return read_job(rd, o);
+    case DGON_CTL_GOAWAY:
+        return read_goaway(rd, o);
+    case DGON_CTL_DRAINING:
+    case DGON_CTL_UNKNOWN:
+        break;
+    }
+    return DGON_OK;
+}
+
+static dgon_status load(const reader *rd, const char *p, size_t n, json_t **o)
+{
+    json_error_t err;
+    size_t offset;
+    if (n > DGON_WIRE_CONTROL_MAX)
+        return complain(rd, DGON_ETOOBIG, "longer than %u bytes", DGON_WIRE_CONTROL_MAX);
+    switch (dgon_json_precheck(p, n, DEPTH_MAX, &offset)) {
+    case DGON_OK:
+        break;
+    case DGON_EDEPTH:
+        return complain(rd, DGON_EJSON, "nested deeper than %u", DEPTH_MAX);
+    default:
+        return complain(rd, DGON_EJSON, "NUL or invalid UTF-8 at byte %zu", offset);
+    }
+    *o = json_loadb(p, n, 0, &err);
+    if (*o != NULL)
+        return DGON_OK;
+    if (json_error_code(&err) == json_error_out_of_memory)
+        return complain(rd, DGON_ENOMEM, "out of memory");
+    return complain(rd, DGON_EJSON, "not JSON at byte %d", err.position);
+}
+
+dgon_status dgon_ctl_parse(dgon_ctl *c, const char *p, size_t n, char *why, size_t why_size)
+{
+    const reader rd = {c, why, why_size};
+    json_t *o = NULL;
+    dgon_ctl_fini(c);
+    if (why != NULL && why_size > 0)
+        why[0] = '\0';
+    dgon_status s = load(&rd, p, n, &o);
+    if (s == DGON_OK)
+        s = read_message(&rd, o);
+    json_decref(o);
+    if (s != DGON_OK)
+        dgon_ctl_fini(c);
+    return s;
+}
+
+/* ---- writing ---- */
+
+/* Appends `,"key":"value"`; nothing for an empty value. */
+static dgon_status add_text(dgon_buf *out, const char *key, const char *value)
+{
+    if (value[0] == '\0')
+        return DGON_OK;
+    dgon_status s = dgon_buf_addf(out, ",\"%s\":", key);
+    return s == DGON_OK ? dgon_buf_add_json_string(out, value, strlen(value)) : s;
+}
+
+static dgon_status write_caps(dgon_buf *out, uint32_t caps)
+{
+    const char *comma = "";
+    dgon_status s = dgon_buf_adds(out, ",\"capabilities\":[");
+    for (size_t k = 0; s == DGON_OK && k < CAP_COUNT; k++) {
+        if ((caps & cap_names[k].bit) == 0)
+            continue;
+        s = dgon_buf_addf(out, "%s\"%s\"", comma, cap_names[k].name);
+        comma = ",";
+    }
+    return s == DGON_OK ? dgon_buf_adds(out, "]}") : s;
+}
+
+static dgon_status write_model(dgon_buf *out, const dgon_ctl_model *m)
+{
+    dgon_status s = dgon_buf_adds(out, "{\"name\":");
+    if (s == DGON_OK)
+        s = dgon_buf_add_json_string(out, m->name, strlen(m->name));
+    if (s == DGON_OK)
+        s = add_text(out, "backend", m->backend);
+    if (s == DGON_OK)
+        s = dgon_buf_addf(out, ",\"context\":%" PRIu32 ",\"loaded\":%s", m->context,
+                          m->loaded ? "true" : "false");
+    return s == DGON_OK ? write_caps(out, m->caps) : s;
+}
+
+static dgon_status write_models(dgon_buf *out, const dgon_ctl *c)
+{
+    dgon_status s = dgon_buf_adds(out, ",\"models\":[");
+    for (uint32_t i = 0; s == DGON_OK && i < c->model_count; i++) {
+        if (i > 0)
+            s = dgon_buf_adds(out, ",");
+        if (s == DGON_OK)
+            s = write_model(out, &c->models[i]);
+    }
+    return s == DGON_OK ? dgon_buf_adds(out, "]") : s;
+}
+
+static dgon_status write_hello(dgon_buf *out, const dgon_ctl *c)
+{
+    dgon_status s = dgon_buf_addf(out,
+                                  ",\"protocol\":[%" PRIu32 ",%" PRIu32
+                                  "],\"instance\":\"%016" PRIx64 "\",\"slots\":%" PRIu32,
+                                  c->protocol_min, c->protocol_max, c->instance, c->slots);
+    if (s == DGON_OK)
+        s = add_text(out, "agent", c->agent);
+    if (s == DGON_OK)
+        s = add_text(out, "version", c->version);
+    if (s == DGON_OK)
+        s = add_text(out, "os", c->os);
+    return s == DGON_OK ? write_models(out, c) : s;
+}
+
+static dgon_status write_welcome(dgon_buf *out, const dgon_ctl *c)
+{
+    dgon_status s = dgon_buf_addf(
+        out,
+        ",\"protocol\":%" PRIu32 ",\"link\":%" PRIu32 ",\"child\":%" PRIu32 ",\"children\":%" PRIu32
+        ",\"window\":%" PRIu32 ",\"ping\":%" PRIu32 ",\"hangup\":%" PRIu32,
+        c->protocol, c->link, c->child, c->children, c->window, c->ping_s, c->hangup_s);
+    return s == DGON_OK ? add_text(out, "gateway", c->gateway) : s;
+}
+
+static dgon_status write_job(dgon_buf *out, const dgon_ctl *c)
+{
+    dgon_status s = dgon_buf_addf(
+        out,
+        ",\"job\":%" PRIu32 ",\"attempt\":%" PRIu32 ",\"created\":%" PRId64
+        ",\"stream\":%s,\"body\":%" PRIu64 ",\"deadline\":%" PRIu32,
+        c->job, c->attempt, c->created, c->stream ? "true" : "false", c->body, c->deadline_ms);
+    if (s == DGON_OK)
+        s = add_text(out, "op", c->op);
+    if (s == DGON_OK)
+        s = add_text(out, "model", c->model);
+    if (s == DGON_OK)
+        s = add_text(out, "public", c->public_model);
+    if (s == DGON_OK)
+        s = add_text(out, "id", c->id);
+    return s == DGON_OK ? add_text(out, "traceparent", c->traceparent) : s;
+}
+
+static dgon_status write_goaway(dgon_buf *out, const dgon_ctl *c)
+{
+    dgon_status s = add_text(out, "reason", c->reason);
+    return s == DGON_OK ? dgon_buf_addf(out, ",\"drain\":%" PRIu32, c->drain_s) : s;
+}
+
+static dgon_status write_members(dgon_buf *out, const dgon_ctl *c)
+{
+    switch (c->type) {
+    case DGON_CTL_HELLO:
+        return write_hello(out, c);
+    case DGON_CTL_MODELS:
+        return write_models(out, c);
+    case DGON_CTL_CAPACITY:
+        return dgon_buf_addf(out, ",\"slots\":%" PRIu32, c->slots);
+    case DGON_CTL_WELCOME:
+        return write_welcome(out, c);
+    case DGON_CTL_JOB:
+        return write_job(out, c);
+    case DGON_CTL_GOAWAY:
+        return write_goaway(out, c);
+    case DGON_CTL_DRAINING:
+        return DGON_OK;
+    case DGON_CTL_UNKNOWN:
+        break;
+    }
+    return DGON_EINVAL;
+}
+
+dgon_status dgon_ctl_write(dgon_buf *out, const dgon_ctl *c)
+{
+    size_t before = out->len;
+    if (c->type <= DGON_CTL_UNKNOWN || (size_t)c->type >= TYPE_COUNT)
+        return DGON_EINVAL;
+    dgon_status s = dgon_buf_addf(out, "{\"type\":\"%s\"", type_names[c->type]);
+    if (s == DGON_OK)
+        s = write_members(out, c);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(out, "}");
+    if (s != DGON_OK)
+        out->len = before;
+    return s;
+}
