@@ -1,6 +1,7 @@
-/* One chat answer on its way from a backend to the client, in the agent: whatever the backend speaks
- * goes in, final OpenAI JSON comes out. The order of a stream is kept here, in one place: role chunk, deltas, finish chunk,
- * usage chunk (if asked), and never a clean end without a finish (API.md 1.3, 1.4). */
+/* One chat answer on its way from a backend to the client, in the agent: whatever the backend
+ * speaks goes in, final OpenAI JSON comes out. The order of a stream is kept here, in one place:
+ * role chunk, deltas, finish chunk, usage chunk (if asked), and never a clean end without a finish
+ *. */
 #ifndef DGON_CHAT_H
 #define DGON_CHAT_H
 
@@ -23,33 +24,42 @@ typedef struct dgon_chat {
     char id_json[72], model_json[136 * 2], created[24];
     dgon_json_identity ident;
     bool stream;
-    bool want_usage;  /* the client asked for stream_options.include_usage */
+    bool want_usage; /* the client asked for stream_options.include_usage */
     /* progress */
-    bool role_sent, finish_seen, done_seen, tool_seen;
-    unsigned choices;      /* highest index seen + 1 */
+    char head[480]; /* of every chunk: {"id":…,"object":…,"created":…,"model":…,"choices":[ */
+    size_t head_len;
+    bool role_sent, finish_seen, done_seen, tool_seen, usage_sent;
+    unsigned choices;         /* highest index seen + 1 */
     uint64_t roles, finishes; /* bit per choice index 0..63 */
     uint32_t tool_count;
-    char finish[24];       /* finish_reason of choice 0 */
+    char finish[24]; /* finish_reason of choice 0 */
     dgon_chat_usage usage;
     int64_t load_ns, prompt_ns, eval_ns; /* backend's own timings, 0 = not told */
-    unsigned bad_lines;    /* malformed lines skipped in a row; 3 is an error */
-    dgon_error error;      /* filled when a call returned DGON_EBACKEND or another error */
+    unsigned bad_lines;                  /* malformed lines skipped in a row; 3 is an error */
+    dgon_error error; /* filled when a call returned DGON_EBACKEND or another error */
 } dgon_chat;
 
 /* Receives one finished JSON text (one line) for an EVENT record. Not DGON_OK stops. */
 typedef dgon_status (*dgon_chat_emit_fn)(void *user, const char *json, size_t n);
 
 /* `id`, `model` (public name), `created` go into every chunk. Caller's storage. */
-DGON_MUST_USE dgon_status dgon_chat_init(dgon_chat *c, const char *id, const char *model, int64_t created, bool stream, bool want_usage);
+DGON_MUST_USE dgon_status dgon_chat_init(dgon_chat *c, const char *id, const char *model,
+                                         int64_t created, bool stream, bool want_usage);
 
-/* Building blocks, used by the Ollama mapping and by the echo backend. Each appends to `out` (reset first) and emits. */
-DGON_MUST_USE dgon_status dgon_chat_emit_role(dgon_chat *c, dgon_buf *out, dgon_chat_emit_fn fn, void *user);
-DGON_MUST_USE dgon_status dgon_chat_emit_text(dgon_chat *c, dgon_buf *out, const char *text, size_t n, bool reasoning, dgon_chat_emit_fn fn, void *user);
+/* Building blocks, used by the Ollama mapping and by the echo backend. Each appends to `out` (reset
+ * first) and emits. */
+DGON_MUST_USE dgon_status dgon_chat_emit_role(dgon_chat *c, dgon_buf *out, dgon_chat_emit_fn fn,
+                                              void *user);
+DGON_MUST_USE dgon_status dgon_chat_emit_text(dgon_chat *c, dgon_buf *out, const char *text,
+                                              size_t n, bool reasoning, dgon_chat_emit_fn fn,
+                                              void *user);
 /* finish chunk, then the usage chunk if want_usage. */
-DGON_MUST_USE dgon_status dgon_chat_emit_finish(dgon_chat *c, dgon_buf *out, const char *finish, dgon_chat_emit_fn fn, void *user);
+DGON_MUST_USE dgon_status dgon_chat_emit_finish(dgon_chat *c, dgon_buf *out, const char *finish,
+                                                dgon_chat_emit_fn fn, void *user);
 
-/* After the backend's body ended: DGON_OK and the END payload in `end` ({"usage":…,"finish":…,"timings":…}) if the answer is complete; else
- * DGON_EBACKEND with c->error filled (cut answer: 502 upstream_error, retryable while nothing was sent). */
+/* After the backend's body ended: DGON_OK and the END payload in `end`
+ * ({"usage":…,"finish":…,"timings":…}) if the answer is complete; else DGON_EBACKEND with c->error
+ * filled (cut answer: 502 upstream_error, retryable while nothing was sent). */
 DGON_MUST_USE dgon_status dgon_chat_end(dgon_chat *c, dgon_buf *end);
 
 #endif

@@ -1,4 +1,4 @@
-/* Ollama's native API (/api/chat, NDJSON) as seen by the agent (API.md 2.1, 2.2, 2.3). */
+/* Ollama's native API (/api/chat, NDJSON) as seen by the agent. */
 #ifndef DGON_OLLAMA_H
 #define DGON_OLLAMA_H
 
@@ -6,21 +6,29 @@
 #include "dgon/openai.h"
 
 typedef struct dgon_ollama_options {
-    bool truncate; /* let Ollama drop old messages of a too long prompt; default false: an honest 400 */
+    bool truncate; /* let Ollama drop old messages of a too long prompt; default false: an honest
+                      400 */
     bool thinking; /* the model can think: reasoning_effort is passed on */
 } dgon_ollama_options;
 
-/* OpenAI chat body -> /api/chat body by the table of API.md 2.2. On an unsupported field: DGON_EINVAL and e filled (400 unsupported_value, param). */
-DGON_MUST_USE dgon_status dgon_ollama_request_out(dgon_buf *out, const char *body, size_t n, const char *model, bool stream,
-                                                  const dgon_ollama_options *opt, bool *want_usage, dgon_error *e);
-/* One NDJSON line of a stream -> chunks. DGON_DONE after "done":true. Malformed lines as in dgon_openai_chunk. {"error":…} is DGON_EBACKEND. */
-DGON_MUST_USE dgon_status dgon_ollama_line(dgon_chat *c, dgon_buf *out, const char *p, size_t n, dgon_chat_emit_fn fn, void *user);
+/* OpenAI chat body -> /api/chat body. On an unsupported field:
+ * DGON_EINVAL and e filled (400 unsupported_value, param). */
+DGON_MUST_USE dgon_status dgon_ollama_request_out(dgon_buf *out, const char *body, size_t n,
+                                                  const char *model, bool stream,
+                                                  const dgon_ollama_options *opt, bool *want_usage,
+                                                  dgon_error *e);
+/* One NDJSON line of a stream -> chunks. DGON_DONE after "done":true. Malformed lines as in
+ * dgon_openai_chunk. {"error":…} is DGON_EBACKEND. */
+DGON_MUST_USE dgon_status dgon_ollama_line(dgon_chat *c, dgon_buf *out, const char *p, size_t n,
+                                           dgon_chat_emit_fn fn, void *user);
 /* A non-streamed answer (HTTP 200) -> chat.completion. */
 DGON_MUST_USE dgon_status dgon_ollama_answer(dgon_chat *c, dgon_buf *out, const char *p, size_t n);
-/* A non-200 answer as our error; 404 model not found is retryable elsewhere; 503 busy is retryable; "context length" texts -> 400 context_length_exceeded. */
+/* A non-200 answer as our error; 404 model not found is retryable elsewhere; 503 busy is retryable;
+ * "context length" texts -> 400 context_length_exceeded. */
 void dgon_ollama_backend_error(dgon_error *e, int http, const char *p, size_t n);
 /* GET /api/tags -> models (capabilities and details.context_length where told). */
-DGON_MUST_USE dgon_status dgon_ollama_tags_in(const char *p, size_t n, dgon_model_fn fn, void *user);
+DGON_MUST_USE dgon_status dgon_ollama_tags_in(const char *p, size_t n, dgon_model_fn fn,
+                                              void *user);
 /* GET /api/ps -> names of the loaded models (caps 0, loaded true, context_length). */
 DGON_MUST_USE dgon_status dgon_ollama_ps_in(const char *p, size_t n, dgon_model_fn fn, void *user);
 

@@ -1,0 +1,373 @@
+#include "dgon/chat.h"
+
+#include "chat_int.h"
+#include "tree_int.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BAD_LINES_MAX 3u
+#define CHUNK_OBJECT  "chat.completion.chunk"
+
+/* Copies s as a JSON string into dst, NUL-terminated. */
+static dgon_status quote(char *dst, size_t size, const char *s, size_t *len)
+{
+    dgon_buf b;
+    dgon_buf_init(&b, size - 1);
+    dgon_status st = dgon_buf_add_json_string(&b, s, strlen(s));
+    if (st == DGON_OK) {
+        memcpy(dst, b.data, b.len);
+        dst[b.len] = '\0';
+        *len = b.len;
+    }
+    dgon_buf_fini(&b);
+    return st;
+}
+
+dgon_status dgon_chat_init(dgon_chat *c, const char *id, const char *model, int64_t created,
+                           bool stream, bool want_usage)
+{
+    memset(c, 0, sizeof *c);
+    dgon_status s = quote(c->id_json, sizeof c->id_json, id, &c->ident.id_len);
+    if (s == DGON_OK)
+        s = quote(c->model_json, sizeof c->model_json, model, &c->ident.model_len);
+    if (s != DGON_OK)
+        return s;
+    c->ident.created_len =
+        (size_t)snprintf(c->created, sizeof c->created, "%" PRId64, created < 0 ? 0 : created);
+    c->ident.id_json = c->id_json;
+    c->ident.model_json = c->model_json;
+    c->ident.created = c->created;
+    c->head_len = (size_t)snprintf(c->head, sizeof c->head,
+                                   "{\"id\":%s,\"object\":\"" CHUNK_OBJECT
+                                   "\",\"created\":%s,\"model\":%s,\"choices\":[",
+                                   c->id_json, c->created, c->model_json);
+    c->stream = stream;
+    c->want_usage = want_usage;
+    c->usage.cached = c->usage.reasoning = -1;
+    return DGON_OK;
+}
+
+/* ---- chunks ---- */
+
+/* A raw DEL is JSON, but no text for an EVENT record; in JSON it can only stand inside a string. */
+static dgon_status escape_del(dgon_buf *out)
+{
+    dgon_buf clean;
+    dgon_status s = DGON_OK;
+    dgon_buf_init(&clean, out->max);
+    for (size_t i = 0; i < out->len && s == DGON_OK; i++) {
+        bool del = out->data[i] == 0x7f;
+        s = dgon_buf_add(&clean, del ? "\\u007f" : out->data + i, del ? 6 : 1);
+    }
+    if (s == DGON_OK) {
+        dgon_buf_reset(out);
+        s = dgon_buf_add(out, clean.data, clean.len);
+    }
+    dgon_buf_fini(&clean);
+    return s;
+}
+
+static dgon_status emit(const dgon_chat_sink *to)
+{
+    if (memchr(to->out->data, 0x7f, to->out->len) != NULL) {
+        dgon_status s = escape_del(to->out);
+        if (s != DGON_OK)
+            return s;
+    }
+    return to->fn(to->user, to->out->data, to->out->len);
+}
+
+static char *put(char *to, const char *p, size_t n)
+{
+    memcpy(to, p, n);
+    return to + n;
+}
+
+/* The chunk of every token: one reservation, then copies. `delta` is the delta object in pieces. */
+static dgon_status write_choice(const dgon_chat *c, unsigned index, const dgon_span *delta,
+                                size_t pieces, dgon_buf *out)
+{
+    static const char before[] = "{\"index\":", between[] = ",\"delta\":";
+    static const char behind[] = ",\"finish_reason\":null}]}";
+    char digits[2];
+    size_t nd = index < 10 ? 1 : 2; /* index < DGON_CHAT_CHOICES */
+    digits[0] = (char)('0' + (nd == 1 ? index : index / 10));
+    digits[1] = (char)('0' + index % 10);
+    size_t n = c->head_len + sizeof before + nd + sizeof between + sizeof behind;
+    for (size_t k = 0; k < pieces; k++)
+        n += delta[k].n;
+    dgon_buf_reset(out);
+    dgon_status s = dgon_buf_reserve(out, n);
+    if (s != DGON_OK)
+        return s;
+    char *to = put(out->data, c->head, c->head_len);
+    to = put(to, before, sizeof before - 1);
+    to = put(to, digits, nd);
+    to = put(to, between, sizeof between - 1);
+    for (size_t k = 0; k < pieces; k++)
+        to = put(to, delta[k].p, delta[k].n);
+    to = put(to, behind, sizeof behind - 1);
+    out->len = (size_t)(to - out->data);
+    return DGON_OK;
+}
+
+bool dgon_chat_is_open(const dgon_chat *c, unsigned index)
+{
+    return index < DGON_CHAT_CHOICES && !c->usage_sent && (c->finishes >> index & 1) == 0;
+}
+
+static void note_role(dgon_chat *c, unsigned index)
+{
+    c->roles |= UINT64_C(1) << index;
+    c->choices = index >= c->choices ? index + 1 : c->choices;
+    c->role_sent = (c->roles & 1) != 0;
+    c->finish_seen = c->roles == c->finishes;
+}
+
+dgon_status dgon_chat_role(dgon_chat *c, unsigned index, const dgon_chat_sink *to)
+{
+    static const char role[] = "{\"role\":\"assistant\",\"content\":\"\"}";
+    const dgon_span delta = {role, sizeof role - 1};
+    if (index >= DGON_CHAT_CHOICES)
+        return DGON_EINVAL;
+    if ((c->roles >> index & 1) != 0 || c->usage_sent)
+        return DGON_OK;
+    dgon_status s = write_choice(c, index, &delta, 1, to->out);
+    if (s != DGON_OK)
+        return s;
+    note_role(c, index);
+    return emit(to);
+}
+
+dgon_status dgon_chat_raw(dgon_chat *c, unsigned index, const char *key, const dgon_span *json,
+                          const dgon_chat_sink *to)
+{
+    const dgon_span delta[] = {{"{\"", 2}, {key, strlen(key)}, {"\":", 2}, *json, {"}", 1}};
+    if (!dgon_chat_is_open(c, index))
+        return DGON_OK;
+    dgon_status s = dgon_chat_role(c, index, to);
+    if (s == DGON_OK)
+        s = write_choice(c, index, delta, sizeof delta / sizeof delta[0], to->out);
+    return s == DGON_OK ? emit(to) : s;
+}
+
+dgon_status dgon_chat_delta(dgon_chat *c, unsigned index, const json_t *delta,
+                            const json_t *logprobs, const dgon_chat_sink *to)
+{
+    if (!dgon_chat_is_open(c, index))
+        return DGON_OK;
+    dgon_status s = dgon_chat_role(c, index, to);
+    if (s != DGON_OK)
+        return s;
+    dgon_buf_reset(to->out);
+    s = dgon_buf_addf(to->out, "%s{\"index\":%u,\"delta\":", c->head, index);
+    if (s == DGON_OK)
+        s = dgon_tree_dump(to->out, delta);
+    if (s == DGON_OK && logprobs != NULL)
+        s = dgon_buf_adds(to->out, ",\"logprobs\":");
+    if (s == DGON_OK && logprobs != NULL)
+        s = dgon_tree_dump(to->out, logprobs);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(to->out, ",\"finish_reason\":null}]}");
+    return s == DGON_OK ? emit(to) : s;
+}
+
+void dgon_chat_note_finish(dgon_chat *c, unsigned index, const char *finish)
+{
+    c->finishes |= UINT64_C(1) << index;
+    note_role(c, index);
+    if (index == 0)
+        (void)snprintf(c->finish, sizeof c->finish, "%s", finish);
+}
+
+dgon_status dgon_chat_finish(dgon_chat *c, unsigned index, const char *finish,
+                             const dgon_chat_sink *to)
+{
+    if (!dgon_chat_is_open(c, index))
+        return DGON_OK;
+    dgon_status s = dgon_chat_role(c, index, to);
+    if (s != DGON_OK)
+        return s;
+    dgon_buf_reset(to->out);
+    s = dgon_buf_addf(to->out, "%s{\"index\":%u,\"delta\":{},\"finish_reason\":\"%s\"}]}", c->head,
+                      index, finish);
+    if (s != DGON_OK)
+        return s;
+    dgon_chat_note_finish(c, index, finish);
+    return emit(to);
+}
+
+dgon_status dgon_chat_usage_chunk(dgon_chat *c, const dgon_chat_sink *to)
+{
+    if (!c->want_usage || !c->usage.known || c->usage_sent || !c->finish_seen)
+        return DGON_OK;
+    dgon_buf_reset(to->out);
+    dgon_status s = dgon_buf_addf(to->out, "%s],\"usage\":", c->head);
+    if (s == DGON_OK)
+        s = dgon_chat_write_usage(&c->usage, to->out);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(to->out, "}");
+    if (s != DGON_OK)
+        return s;
+    c->usage_sent = true;
+    return emit(to);
+}
+
+dgon_status dgon_chat_emit_role(dgon_chat *c, dgon_buf *out, dgon_chat_emit_fn fn, void *user)
+{
+    return dgon_chat_role(c, 0, &(dgon_chat_sink){out, fn, user});
+}
+
+dgon_status dgon_chat_emit_text(dgon_chat *c, dgon_buf *out, const char *text, size_t n,
+                                bool reasoning, dgon_chat_emit_fn fn, void *user)
+{
+    dgon_chat_sink to = {out, fn, user};
+    if (!dgon_chat_is_open(c, 0))
+        return DGON_OK;
+    dgon_status s = dgon_chat_role(c, 0, &to);
+    if (s != DGON_OK || n == 0)
+        return s;
+    dgon_buf_reset(out);
+    s = dgon_buf_addf(out, "%s{\"index\":0,\"delta\":{\"%s\":", c->head,
+                      reasoning ? "reasoning_content" : "content");
+    if (s == DGON_OK)
+        s = dgon_buf_add_json_string(out, text, n);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(out, "},\"finish_reason\":null}]}");
+    return s == DGON_OK ? emit(&to) : s;
+}
+
+dgon_status dgon_chat_emit_finish(dgon_chat *c, dgon_buf *out, const char *finish,
+                                  dgon_chat_emit_fn fn, void *user)
+{
+    dgon_chat_sink to = {out, fn, user};
+    if (c->tool_seen && strcmp(finish, "stop") == 0)
+        finish = "tool_calls";
+    dgon_status s = dgon_chat_finish(c, 0, finish, &to);
+    return s == DGON_OK ? dgon_chat_usage_chunk(c, &to) : s;
+}
+
+/* ---- the end ---- */
+
+dgon_status dgon_chat_write_usage(const dgon_chat_usage *u, dgon_buf *out)
+{
+    int64_t total = u->prompt > INT64_MAX - u->completion ? INT64_MAX : u->prompt + u->completion;
+    dgon_status s = dgon_buf_addf(out,
+                                  "{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64
+                                  ",\"total_tokens\":%" PRId64,
+                                  u->prompt, u->completion, total);
+    if (s == DGON_OK && u->cached >= 0)
+        s = dgon_buf_addf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%" PRId64 "}",
+                          u->cached);
+    if (s == DGON_OK && u->reasoning >= 0)
+        s = dgon_buf_addf(out, ",\"completion_tokens_details\":{\"reasoning_tokens\":%" PRId64 "}",
+                          u->reasoning);
+    return s == DGON_OK ? dgon_buf_adds(out, "}") : s;
+}
+
+dgon_status dgon_chat_write_answer(const dgon_chat *c, const json_t *choices, dgon_buf *out)
+{
+    size_t before = out->len;
+    dgon_status s = dgon_buf_addf(out,
+                                  "{\"id\":%s,\"object\":\"chat.completion\",\"created\":%s,"
+                                  "\"model\":%s,\"choices\":",
+                                  c->id_json, c->created, c->model_json);
+    if (s == DGON_OK)
+        s = dgon_tree_dump(out, choices);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(out, ",\"usage\":");
+    if (s == DGON_OK)
+        s = dgon_chat_write_usage(&c->usage, out);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(out, "}");
+    if (s != DGON_OK)
+        out->len = before;
+    return s;
+}
+
+dgon_status dgon_chat_end(dgon_chat *c, dgon_buf *end)
+{
+    if (c->error.http != 0)
+        return DGON_EBACKEND;
+    if (c->roles == 0 || c->roles != c->finishes)
+        return dgon_chat_fail(c, "The backend's answer ended before it was complete.");
+    size_t before = end->len;
+    dgon_status s = dgon_buf_adds(end, "{\"usage\":");
+    if (s == DGON_OK)
+        s = c->usage.known ? dgon_chat_write_usage(&c->usage, end) : dgon_buf_adds(end, "null");
+    if (s == DGON_OK)
+        s = dgon_buf_addf(end,
+                          ",\"finish\":\"%s\",\"timings\":{\"load_ns\":%" PRId64
+                          ",\"prompt_ns\":%" PRId64 ",\"eval_ns\":%" PRId64 "}}",
+                          c->finish, c->load_ns, c->prompt_ns, c->eval_ns);
+    if (s != DGON_OK)
+        end->len = before;
+    return s;
+}
+
+/* ---- small parts of both mappings ---- */
+
+dgon_status dgon_chat_fail(dgon_chat *c, const char *message)
+{
+    dgon_error_set(&c->error, 502, "upstream_error", NULL, "%s", message);
+    c->error.retryable = !c->stream || c->roles == 0; /* else a part has gone out */
+    return DGON_EBACKEND;
+}
+
+dgon_status dgon_chat_bad_line(dgon_chat *c)
+{
+    if (++c->bad_lines < BAD_LINES_MAX)
+        return DGON_OK;
+    return dgon_chat_fail(c, "The backend sent several malformed lines in a row.");
+}
+
+const char *dgon_chat_finish_word(const char *word)
+{
+    static const char *const map[][2] = {{"stop", "stop"},
+                                         {"length", "length"},
+                                         {"tool_calls", "tool_calls"},
+                                         {"content_filter", "content_filter"},
+                                         {"function_call", "function_call"},
+                                         {"max_tokens", "length"},
+                                         {"tool_use", "tool_calls"},
+                                         {"abort", NULL},
+                                         {"error", NULL},
+                                         {"cancelled", NULL}};
+    for (size_t k = 0; k < sizeof map / sizeof map[0]; k++) {
+        if (strcmp(word, map[k][0]) == 0)
+            return map[k][1];
+    }
+    return "stop"; /* end_turn, eos, eos_token, stop_sequence, load … */
+}
+
+void dgon_chat_call_id(const dgon_chat *c, unsigned k, char id[DGON_CHAT_CALL_MAX])
+{
+    static const char prefix[] = "chatcmpl-";
+    const char *from = c->id_json + 1;
+    char part[41];
+    size_t n = 0;
+    if (strncmp(from, prefix, sizeof prefix - 1) == 0)
+        from += sizeof prefix - 1;
+    for (; *from != '\0' && n < sizeof part - 1; from++) {
+        if ((*from >= '0' && *from <= '9') || (*from >= 'a' && *from <= 'z') ||
+            (*from >= 'A' && *from <= 'Z'))
+            part[n++] = *from;
+    }
+    part[n] = '\0';
+    (void)snprintf(id, DGON_CHAT_CALL_MAX, "call_%s_%u", part, k);
+}
+
+int dgon_chat_name_reasoning(json_t *message)
+{
+    static const char *const names[] = {"reasoning_content", "reasoning", "thinking"};
+    json_t *text = NULL;
+    for (size_t k = 0; k < sizeof names / sizeof names[0] && text == NULL; k++) {
+        json_t *v = json_object_get(message, names[k]);
+        text = json_is_string(v) && json_string_length(v) > 0 ? json_incref(v) : NULL;
+    }
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
+        (void)json_object_del(message, names[k]);
+    return text == NULL ? 0 : json_object_set_new(message, names[0], text);
+}

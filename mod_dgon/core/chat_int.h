@@ -1,0 +1,61 @@
+/* What the two mappings share beyond dgon/chat.h: chunks of any choice, made of raw JSON or of a
+ * tree. */
+#ifndef DGON_CHAT_INT_H
+#define DGON_CHAT_INT_H
+
+#include "dgon/chat.h"
+#include "peek_int.h"
+
+#include <jansson.h>
+
+#define DGON_CHAT_CHOICES  64u
+#define DGON_CHAT_TOOLS    256u /* tool calls in one answer */
+#define DGON_CHAT_CALL_MAX 64u  /* room for an id of dgon_chat_call_id */
+
+/* Where chunks go: `out` is scratch for one chunk at a time. */
+typedef struct dgon_chat_sink {
+    dgon_buf *out;
+    dgon_chat_emit_fn fn;
+    void *user;
+} dgon_chat_sink;
+
+/* May more be sent for this choice? Not after its finish, nor after the usage chunk. */
+bool dgon_chat_is_open(const dgon_chat *c, unsigned index);
+
+/* The role chunk of a choice, the first time; later nothing. */
+DGON_MUST_USE dgon_status dgon_chat_role(dgon_chat *c, unsigned index, const dgon_chat_sink *to);
+/* A delta with one member whose value is finished JSON (one line). */
+DGON_MUST_USE dgon_status dgon_chat_raw(dgon_chat *c, unsigned index, const char *key,
+                                        const dgon_span *json, const dgon_chat_sink *to);
+/* A delta given as a tree; logprobs may be NULL. */
+DGON_MUST_USE dgon_status dgon_chat_delta(dgon_chat *c, unsigned index, const json_t *delta,
+                                          const json_t *logprobs, const dgon_chat_sink *to);
+/* The finish chunk of a choice; `finish` is one of OpenAI's words. */
+DGON_MUST_USE dgon_status dgon_chat_finish(dgon_chat *c, unsigned index, const char *finish,
+                                           const dgon_chat_sink *to);
+/* The usage chunk: once, if it is wanted and known and every choice has finished. */
+DGON_MUST_USE dgon_status dgon_chat_usage_chunk(dgon_chat *c, const dgon_chat_sink *to);
+
+/* Notes a finish for the END record, without a chunk. */
+void dgon_chat_note_finish(dgon_chat *c, unsigned index, const char *finish);
+/* Any backend's word as one of OpenAI's five (static); NULL: the backend gave the answer up. */
+const char *dgon_chat_finish_word(const char *word);
+/* The id of the k-th tool call of this answer, from the job's id: unique, and the same each time.
+ */
+void dgon_chat_call_id(const dgon_chat *c, unsigned k, char id[DGON_CHAT_CALL_MAX]);
+/* Appends the usage object. */
+DGON_MUST_USE dgon_status dgon_chat_write_usage(const dgon_chat_usage *u, dgon_buf *out);
+/* A whole answer: {"id":…,"choices":CHOICES,"usage":…}. */
+DGON_MUST_USE dgon_status dgon_chat_write_answer(const dgon_chat *c, const json_t *choices,
+                                                 dgon_buf *out);
+
+/* Counts a malformed line: DGON_OK while it may be skipped, else DGON_EBACKEND with c->error. */
+DGON_MUST_USE dgon_status dgon_chat_bad_line(dgon_chat *c);
+/* Fills c->error as 502 upstream_error, returns DGON_EBACKEND. */
+DGON_MUST_USE dgon_status dgon_chat_fail(dgon_chat *c, const char *message);
+
+/* Removes `reasoning` and `thinking` from a message or delta; a text in one of them becomes
+ * reasoning_content. 0 or -1 (memory). */
+int dgon_chat_name_reasoning(json_t *message);
+
+#endif

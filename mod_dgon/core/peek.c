@@ -1,0 +1,117 @@
+#include "peek_int.h"
+
+#include "dgon/utf8.h"
+
+#include <string.h>
+
+void dgon_peek_blanks(dgon_peek *c)
+{
+    while (c->p < c->end && *c->p == ' ')
+        c->p++;
+}
+
+bool dgon_peek_char(dgon_peek *c, char ch)
+{
+    if (c->p >= c->end || *c->p != ch)
+        return false;
+    c->p++;
+    return true;
+}
+
+bool dgon_peek_word(dgon_peek *c, const char *word)
+{
+    size_t n = strlen(word);
+    if ((size_t)(c->end - c->p) < n || memcmp(c->p, word, n) != 0)
+        return false;
+    c->p += n;
+    return true;
+}
+
+/* Behind a backslash. \u is taken for values outside the surrogates only. */
+static bool peek_escape(dgon_peek *c)
+{
+    static const char hex[] = "0123456789abcdefABCDEF";
+    if (c->p >= c->end)
+        return false;
+    char e = *c->p++;
+    if (e != 'u')
+        return e != '\0' && strchr("\"\\/bfnrt", e) != NULL;
+    if (c->end - c->p < 4)
+        return false;
+    for (int k = 0; k < 4; k++) {
+        if (c->p[k] == '\0' || strchr(hex, c->p[k]) == NULL)
+            return false;
+    }
+    bool surrogate = (c->p[0] | 0x20) == 'd' && c->p[1] >= '8';
+    c->p += 4;
+    return !surrogate;
+}
+
+bool dgon_peek_string(dgon_peek *c, dgon_span *s)
+{
+    const char *start = c->p;
+    bool ascii = true;
+    if (!dgon_peek_char(c, '"'))
+        return false;
+    while (c->p < c->end) {
+        unsigned char ch = (unsigned char)*c->p++;
+        if (ch == '"') {
+            dgon_utf8 u = {0};
+            *s = (dgon_span){start, (size_t)(c->p - start)};
+            return ascii ||
+                   (dgon_utf8_feed(&u, s->p, s->n, true) == DGON_OK && dgon_utf8_complete(&u));
+        }
+        if (ch < 0x20 || ch == 0x7f || (ch == '\\' && !peek_escape(c)))
+            return false;
+        ascii = ascii && ch < 0x80;
+    }
+    return false;
+}
+
+bool dgon_peek_string_or_null(dgon_peek *c, dgon_span *s)
+{
+    if (c->p < c->end && *c->p == 'n')
+        return dgon_peek_word(c, "null");
+    return dgon_peek_string(c, s);
+}
+
+bool dgon_peek_digits(dgon_peek *c, uint64_t *v)
+{
+    const char *start = c->p;
+    uint64_t value = 0;
+    while (c->p < c->end && *c->p >= '0' && *c->p <= '9' && c->p - start < 18)
+        value = value * 10 + (uint64_t)(*c->p++ - '0');
+    *v = value;
+    return c->p > start && (*start != '0' || c->p - start == 1);
+}
+
+int dgon_peek_member(dgon_peek *c, bool *open, dgon_span *key)
+{
+    dgon_peek_blanks(c);
+    if (!*open) {
+        if (!dgon_peek_char(c, '{'))
+            return -1;
+        *open = true;
+        dgon_peek_blanks(c);
+        if (dgon_peek_char(c, '}'))
+            return 0;
+    } else if (dgon_peek_char(c, '}')) {
+        return 0;
+    } else if (!dgon_peek_char(c, ',')) {
+        return -1;
+    }
+    dgon_peek_blanks(c);
+    if (!dgon_peek_string(c, key) || memchr(key->p, '\\', key->n) != NULL)
+        return -1;
+    dgon_peek_blanks(c);
+    if (!dgon_peek_char(c, ':'))
+        return -1;
+    dgon_peek_blanks(c);
+    return 1;
+}
+
+bool dgon_span_is(const dgon_span *s, const char *text)
+{
+    size_t n = strlen(text);
+    return s->n == n + 2 && memcmp(s->p + 1, text, n) == 0;
+}
