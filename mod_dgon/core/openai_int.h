@@ -2,6 +2,7 @@
 #ifndef DGON_OPENAI_INT_H
 #define DGON_OPENAI_INT_H
 
+#include "check_int.h"
 #include "dgon/openai.h"
 
 #include <jansson.h>
@@ -16,9 +17,8 @@ void dgon_backend_error_map(dgon_error *e, int http, const char *message, const 
  * from the object's code, else 502. */
 bool dgon_openai_error_in(dgon_error *e, int http, const json_t *root);
 
-/* Is there a URL in a content part that somebody would have to fetch? Looks at every member whose
- * name ends in "url" in any case: servers differ in how they match names. *at names the first one.
- */
-bool dgon_openai_has_remote_url(json_t *part, const char **at);
+/* The messages of a request: the part of dgon_openai_check that looks into them. */
+DGON_MUST_USE dgon_status dgon_openai_check_messages(dgon_check *k, const json_t *root,
+                                                     dgon_openai_request *r);
 
 #endif
