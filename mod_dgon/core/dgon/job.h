@@ -7,6 +7,7 @@
  *                                                          the client side is gone, the link side
  *                                                          still has to cancel at the agent; its finish then goes to FREE
  *
+ * "withdraw" (client child, submit to a full queue) leads from QUEUED back to CLAIMED.
  * "release" is the client child's (or the sweeper's for a dead client child); take and finish are the link child's (or the sweeper's for a dead link child: finish).
  */
 #ifndef DGON_JOB_H
@@ -34,6 +35,7 @@ typedef enum dgon_job_event {
     DGON_JOB_TAKE,
     DGON_JOB_FINISH,
     DGON_JOB_RELEASE,
+    DGON_JOB_WITHDRAW, /* the queue was full: back to CLAIMED, the client child decides */
     DGON_JOB_EVENT_MAX
 } dgon_job_event;
 
