@@ -1,0 +1,109 @@
+# Read by build.sh: the test command. Every test counts once: each program and guard of `make check`,
+# each input set of a fuzz target, each test function of tests/e2e. A skipped test counts as failed.
+
+test_usage() {
+    cat <<'TEXT'
+usage: ./build.sh test [NAME]
+Builds, then runs every test; the last line is "N passed, N failed". With NAME only that one: a program
+of tests/unit, tests/fuzz, tests/stress or tests/guards (test_sse, layers.sh), else what pytest -k finds
+in tests/e2e (cancel, test_queue). Logs are in build/.
+TEXT
+}
+
+passed=0 failed=0
+
+# count_trs DIR...: adds up the result files that automake's test harness wrote.
+count_trs() {
+    local result
+    while read -r result; do
+        case $result in
+        PASS | XFAIL) passed=$((passed + 1)) ;;
+        *) failed=$((failed + 1)) ;;
+        esac
+    done < <(find "$@" -name '*.trs' -exec sed -n 's/^:test-result: //p' {} +)
+}
+
+# make_check TEXT DIR [ARGUMENT...]: make check in DIR; what fails is shown with its log.
+make_check() {
+    local text=$1 dir=$2 log=$2/check.log begin=$EPOCHREALTIME before=$((passed + failed)) ok=1
+    shift 2
+    printf '%-58s' "$text ..."
+    find "$dir" -name '*.trs' -delete
+    make -k -C "$dir" -j"$jobs" check "$@" >"$log" 2>&1 </dev/null &
+    wait $! || ok=0
+    count_trs "$dir"
+    printf ' %s s\n' "$(seconds "$begin")"
+    [ "$ok" = 1 ] && [ $((passed + failed)) -gt "$before" ] && return
+    # A program that does not compile leaves no result: it must not look like a pass.
+    find "$dir" -name '*.trs' -exec grep -LE '^:test-result: (PASS|XFAIL)' {} + | while read -r trs; do
+        echo "--- ${trs%.trs}"
+        tail -n 30 "${trs%.trs}.log"
+    done
+    grep -E 'error:|Error [0-9]' "$log" | head -n 20 || true
+    grep -q ':test-result:' -r "$dir" --include='*.trs' || failed=$((failed + 1))
+    if grep -qE 'error:|undefined reference|No rule to make' "$log"; then failed=$((failed + 1)); fi
+}
+
+# A python of our own with the pinned packages, also where the distribution's lacks ensurepip.
+venv() {
+    local python
+    python=$(command -v python3) || die "python3 not found"
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then packages python3-venv; fi
+    if ! cmp -s "$top/tests/requirements.txt" "$top/build/venv/requirements.txt"; then
+        rm -rf "$top/build/venv"
+        step "python environment" "$top/build/venv.log" make_venv "$python"
+    fi
+}
+make_venv() {
+    "$1" -m venv "$top/build/venv" &&
+        "$top/build/venv/bin/python" -m pip install --disable-pip-version-check -r "$top/tests/requirements.txt" &&
+        cp "$top/tests/requirements.txt" "$top/build/venv/requirements.txt"
+}
+
+# end_to_end [ARGUMENT...]: pytest; it leaves "PASSED FAILED" in build/e2e/count.
+end_to_end() {
+    local p=0 f=0
+    venv
+    mkdir -p "$top/build/e2e"
+    rm -f "$top/build/e2e/count"
+    DGON_OBJ=$obj DGON_CACHE=$cache "$top/build/venv/bin/python" -m pytest -c "$top/tests/e2e/pytest.ini" \
+        --rootdir "$top/tests/e2e" "$@" "$top/tests/e2e" </dev/null &
+    wait $! || true
+    read -r p f 2>/dev/null <"$top/build/e2e/count" || f=1
+    passed=$((passed + p)) failed=$((failed + f))
+}
+
+# The same tests on other builds: undefined behaviour, memory and data races do not show in the first.
+other_builds() {
+    configure_in "$top/build/sanitize" --enable-sanitize=address,undefined --enable-werror
+    step "make with ASan and UBSan" "$top/build/sanitize/make.log" make -C "$top/build/sanitize" -j"$jobs"
+    make_check "make check with ASan and UBSan" "$top/build/sanitize"
+    configure_in "$top/build/clang" CC=clang --enable-werror
+    step "make with clang, warnings are errors" "$top/build/clang/make.log" make -C "$top/build/clang" -j"$jobs"
+    configure_in "$top/build/thread" --disable-module --disable-agent --enable-sanitize=thread
+    step "make with TSan" "$top/build/thread/make.log" make -C "$top/build/thread" -j"$jobs"
+    make_check "ring and registry with TSan" "$top/build/thread/tests/stress"
+}
+
+run_tests() {
+    case ${1:-} in -h | --help) test_usage && return ;; esac
+    local name=${1:-} kind
+    # shellcheck disable=SC2086
+    build $test_packages
+    if [ -n "$name" ]; then
+        for kind in unit fuzz stress guards; do
+            for name in "$1" "test_$1" "fuzz_$1" "stress_$1" "$1.sh"; do
+                [ -e "$top/tests/$kind/$name" ] || [ -e "$top/tests/$kind/$name.c" ] || continue
+                make_check "$name" "$obj/tests/$kind" TESTS="$name"
+                break 2
+            done
+        done
+        [ $((passed + failed)) -gt 0 ] || end_to_end -k "$1"
+    else
+        make_check "make check" "$obj"
+        other_builds
+        end_to_end
+    fi
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
