@@ -1,0 +1,24 @@
+#include "agent_backend.h"
+
+const agent_backend_ops *agent_backend_ops_get(agent_kind k)
+{
+    switch (k) {
+    case AGENT_KIND_OPENAI:
+        return &agent_backend_openai;
+    case AGENT_KIND_OLLAMA:
+        return &agent_backend_ollama;
+    case AGENT_KIND_ECHO:
+        return &agent_backend_echo;
+    case AGENT_KIND_AUTO:
+        break;
+    }
+    return NULL;
+}
+
+dgon_status agent_exchange_init(agent_exchange *x, const agent_exchange_job *job, bool want_usage)
+{
+    x->stream = job->stream;
+    dgon_buf_init(&x->out, DGON_CHAT_ANSWER_MAX + 65536u);
+    return dgon_chat_init(&x->chat, job->id, job->public_model, job->created, job->stream,
+                          want_usage);
+}

@@ -1,0 +1,79 @@
+/* Ollama by its native API, which loses nothing on the way (its own /v1 does). */
+#include "agent_backend.h"
+
+#include "dgon/control.h"
+
+static dgon_status on_line(void *user, const char *line, size_t n)
+{
+    agent_exchange *x = user;
+    return dgon_ollama_line(&x->chat, &x->out, line, n, x->emit, x->user);
+}
+
+static dgon_status begin(agent_exchange *x, const agent_exchange_job *job, dgon_buf *request,
+                         dgon_error *e)
+{
+    bool want_usage = false;
+    dgon_ollama_options opt = {.truncate = job->config->truncate,
+                               .thinking = (job->model->caps & DGON_CAP_THINKING) != 0};
+    dgon_status s = dgon_ollama_request_out(request, job->body, job->body_len, job->model->name,
+                                            job->stream, &opt, &want_usage, e);
+    if (s == DGON_EINVAL) {
+        return s; /* e says which field */
+    }
+    if (s == DGON_OK) {
+        s = agent_exchange_init(x, job, want_usage);
+    }
+    if (s != DGON_OK) {
+        dgon_error_set(e, s == DGON_ENOMEM ? 500 : 400, NULL, NULL,
+                       "The request cannot be passed on: %s.", dgon_status_str(s));
+        return s;
+    }
+    if (job->stream) {
+        dgon_ndjson_init(&x->u.ndjson, DGON_NDJSON_LINE_MAX, on_line, x);
+        x->reading = true;
+    }
+    return DGON_OK;
+}
+
+static dgon_status feed(agent_exchange *x, const char *p, size_t n)
+{
+    return dgon_ndjson_feed(&x->u.ndjson, p, n);
+}
+
+static dgon_status finish(agent_exchange *x)
+{
+    return dgon_ndjson_end(&x->u.ndjson);
+}
+
+static dgon_status answer(agent_exchange *x, const char *p, size_t n)
+{
+    return dgon_ollama_answer(&x->chat, &x->out, p, n);
+}
+
+static void fini(agent_exchange *x)
+{
+    if (x->reading) {
+        dgon_ndjson_fini(&x->u.ndjson);
+    }
+}
+
+static dgon_status ps_in(const char *p, size_t n, dgon_model_fn fn, void *user, uint32_t *slots)
+{
+    (void)slots; /* Ollama does not tell OLLAMA_NUM_PARALLEL */
+    return dgon_ollama_ps_in(p, n, fn, user);
+}
+
+const agent_backend_ops agent_backend_ollama = {
+    .kind = AGENT_KIND_OLLAMA,
+    .chat = "/api/chat",
+    .models = "/api/tags",
+    .more = "/api/ps",
+    .begin = begin,
+    .feed = feed,
+    .finish = finish,
+    .answer = answer,
+    .error = dgon_ollama_backend_error,
+    .fini = fini,
+    .models_in = dgon_ollama_tags_in,
+    .more_in = ps_in,
+};

@@ -1,0 +1,327 @@
+#include "agent_http.h"
+
+#include "dgon/alloc.h"
+
+#include <curl/curl.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#define RELEASED_MS 1000u
+
+struct agent_http {
+    agent_loop *loop;
+    CURLM *multi;
+    agent_timer *timer;
+    agent_request *list;
+    bool draining; /* destroy: callbacks into the loop are over */
+};
+
+struct agent_request {
+    agent_request *prev, *next;
+    agent_http *http;
+    CURL *easy;
+    struct curl_slist *headers;
+    const agent_http_ops *ops; /* NULL once released */
+    void *user;
+    dgon_buf body;
+    uint64_t released_ms;
+    int status;
+    bool post, got, fresh;
+};
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
+{
+    agent_http *h = user;
+    (void)easy;
+    (void)socket_user;
+    unsigned events = 0;
+    if (what != CURL_POLL_REMOVE) {
+        events = ((what & CURL_POLL_IN) != 0 ? (unsigned)AGENT_LOOP_IN : 0u) |
+                 ((what & CURL_POLL_OUT) != 0 ? (unsigned)AGENT_LOOP_OUT : 0u);
+    }
+    if (!h->draining) {
+        agent_loop_watch(h->loop, fd, events);
+    }
+    return 0;
+}
+
+static int on_timeout(CURLM *multi, long ms, void *user)
+{
+    agent_http *h = user;
+    (void)multi;
+    if (h->draining || ms < 0) {
+        agent_timer_stop(h->timer);
+    } else {
+        agent_timer_set(h->timer, (uint64_t)ms);
+    }
+    return 0;
+}
+
+static void on_timer(void *user)
+{
+    agent_http *h = user;
+    int running = 0;
+    (void)curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+}
+
+void agent_http_on_fd(agent_http *h, int fd, unsigned events)
+{
+    int running = 0, bits = ((events & AGENT_LOOP_IN) != 0 ? CURL_CSELECT_IN : 0) |
+                            ((events & AGENT_LOOP_OUT) != 0 ? CURL_CSELECT_OUT : 0) |
+                            ((events & AGENT_LOOP_ERR) != 0 ? CURL_CSELECT_ERR : 0);
+    (void)curl_multi_socket_action(h->multi, fd, bits, &running);
+}
+
+agent_http *agent_http_create(agent_loop *loop, unsigned connections)
+{
+    agent_http *h = dgon_calloc(1, sizeof *h);
+    if (h == NULL) {
+        return NULL;
+    }
+    h->loop = loop;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
+        (h->multi = curl_multi_init()) == NULL ||
+        (h->timer = agent_timer_create(loop, on_timer, h)) == NULL) {
+        agent_http_destroy(h);
+        return NULL;
+    }
+    (void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    (void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+    (void)curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+    (void)curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+    (void)curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)connections);
+    (void)curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    return h;
+}
+
+static void request_free(agent_request *r)
+{
+    (void)curl_multi_remove_handle(r->http->multi, r->easy);
+    curl_easy_cleanup(r->easy);
+    curl_slist_free_all(r->headers);
+    dgon_buf_fini(&r->body);
+    if (r->prev != NULL) {
+        r->prev->next = r->next;
+    } else {
+        r->http->list = r->next;
+    }
+    if (r->next != NULL) {
+        r->next->prev = r->prev;
+    }
+    dgon_free(r);
+}
+
+void agent_http_destroy(agent_http *h)
+{
+    if (h == NULL) {
+        return;
+    }
+    h->draining = true;
+    while (h->list != NULL) {
+        request_free(h->list);
+    }
+    if (h->multi != NULL) {
+        (void)curl_multi_cleanup(h->multi);
+    }
+    agent_timer_destroy(h->timer);
+    curl_global_cleanup();
+    dgon_free(h);
+}
+
+static size_t on_write(char *p, size_t size, size_t n, void *user)
+{
+    agent_request *r = user;
+    n *= size;
+    if (!r->got) {
+        long code = 0;
+        (void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &code);
+        r->status = (int)code;
+        r->got = true;
+    }
+    if (r->ops == NULL) {
+        return n;
+    }
+    switch (r->ops->on_body(r->user, r->status, p, n)) {
+    case AGENT_HTTP_TAKEN:
+        return n;
+    case AGENT_HTTP_PAUSE:
+        return CURL_WRITEFUNC_PAUSE;
+    case AGENT_HTTP_STOP:
+        break;
+    }
+    return n == 0 ? 1 : 0; /* anything but n ends the transfer */
+}
+
+static bool add_header(agent_request *r, const char *line)
+{
+    struct curl_slist *more = curl_slist_append(r->headers, line);
+    if (more == NULL) {
+        return false;
+    }
+    r->headers = more;
+    return true;
+}
+
+static bool set_headers(agent_request *r, const agent_http_spec *spec)
+{
+    char line[640];
+    bool ok = add_header(r, "Accept: application/json, text/event-stream") &&
+              add_header(r, "User-Agent: dgon-agent");
+    if (r->post) {
+        ok = ok && add_header(r, "Content-Type: application/json") && add_header(r, "Expect:");
+    }
+    if (spec->secret != NULL && spec->secret[0] != '\0') {
+        int n = snprintf(line, sizeof line, "Authorization: Bearer %s", spec->secret);
+        ok = ok && n > 0 && (size_t)n < sizeof line && add_header(r, line);
+        agent_os_wipe(line, sizeof line);
+    }
+    if (spec->traceparent != NULL && spec->traceparent[0] != '\0' &&
+        strspn(spec->traceparent, "0123456789abcdef-") == strlen(spec->traceparent)) {
+        (void)snprintf(line, sizeof line, "traceparent: %.55s", spec->traceparent);
+        ok = ok && add_header(r, line);
+    }
+    return ok && curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers) == CURLE_OK;
+}
+
+#define SET(option, value) (ok = ok && curl_easy_setopt(r->easy, option, value) == CURLE_OK)
+
+static bool set_options(agent_request *r, const agent_http_spec *spec)
+{
+    bool ok = true;
+    SET(CURLOPT_URL, spec->url);
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_BUFFERSIZE, 4096L);
+    SET(CURLOPT_MAXAGE_CONN, 3L); /* llama-server drops idle connections after 5 s */
+    SET(CURLOPT_CONNECTTIMEOUT, (long)spec->connect_timeout_s);
+    SET(CURLOPT_TIMEOUT, (long)spec->total_timeout_s);
+    SET(CURLOPT_WRITEFUNCTION, on_write);
+    SET(CURLOPT_WRITEDATA, r);
+    SET(CURLOPT_PRIVATE, r);
+    if (spec->ca_file != NULL && spec->ca_file[0] != '\0') {
+        SET(CURLOPT_CAINFO, spec->ca_file);
+    }
+    if (r->post) {
+        SET(CURLOPT_POST, 1L);
+        SET(CURLOPT_POSTFIELDS, r->body.data != NULL ? r->body.data : "");
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
+    }
+    return ok && set_headers(r, spec);
+}
+
+agent_request *agent_http_start(agent_http *h, const agent_http_spec *spec,
+                                const agent_http_ops *ops, void *user)
+{
+    agent_request *r = dgon_calloc(1, sizeof *r);
+    CURL *easy = r != NULL ? curl_easy_init() : NULL;
+    if (easy == NULL) {
+        if (spec->body != NULL) {
+            dgon_buf_fini(spec->body);
+        }
+        dgon_free(r);
+        return NULL;
+    }
+    r->http = h;
+    r->easy = easy;
+    r->ops = ops;
+    r->user = user;
+    if (spec->body != NULL) {
+        r->body = *spec->body;
+        dgon_buf_init(spec->body, spec->body->max);
+        r->post = true;
+    }
+    r->next = h->list;
+    if (r->next != NULL) {
+        r->next->prev = r;
+    }
+    h->list = r;
+    if (!set_options(r, spec) || curl_multi_add_handle(h->multi, easy) != CURLM_OK) {
+        request_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void agent_http_cancel(agent_request *r)
+{
+    request_free(r);
+}
+
+void agent_http_release(agent_request *r)
+{
+    r->ops = NULL;
+    r->user = NULL;
+    r->released_ms = agent_os_now_ms();
+}
+
+void agent_http_resume(agent_request *r)
+{
+    (void)curl_easy_pause(r->easy, CURLPAUSE_CONT);
+}
+
+void agent_http_tick(agent_http *h)
+{
+    uint64_t now = agent_os_now_ms();
+    for (agent_request *r = h->list, *next; r != NULL; r = next) {
+        next = r->next;
+        if (r->ops == NULL && now - r->released_ms > RELEASED_MS) {
+            request_free(r);
+        }
+    }
+}
+
+/* curl tries a reused connection again by itself, but may draw one dead connection after another;
+ * the last try goes on a connection nobody had before. */
+static bool try_fresh(agent_request *r, CURLcode code)
+{
+    long made = 1;
+    bool lost = code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
+    if (!lost || r->got || r->fresh || r->ops == NULL ||
+        curl_easy_getinfo(r->easy, CURLINFO_NUM_CONNECTS, &made) != CURLE_OK || made != 0) {
+        return false;
+    }
+    r->fresh = true;
+    (void)curl_multi_remove_handle(r->http->multi, r->easy);
+    return curl_easy_setopt(r->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+           curl_multi_add_handle(r->http->multi, r->easy) == CURLM_OK;
+}
+
+static void report(agent_request *r, CURLcode code)
+{
+    const agent_http_ops *ops = r->ops;
+    void *user = r->user;
+    long status = 0;
+    (void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+    agent_http_result result = {.complete = code == CURLE_OK && status >= 200,
+                                .connected = code != CURLE_COULDNT_CONNECT &&
+                                             code != CURLE_COULDNT_RESOLVE_HOST,
+                                .got = r->got,
+                                .status = (int)status,
+                                .reason = curl_easy_strerror(code)};
+    request_free(r);
+    if (ops != NULL) {
+        ops->on_done(user, &result);
+    }
+}
+
+void agent_http_settle(agent_http *h)
+{
+    int left = 0;
+    for (CURLMsg *m; (m = curl_multi_info_read(h->multi, &left)) != NULL;) {
+        void *private = NULL;
+        CURLcode code = m->data.result; /* m dies with the handle's removal */
+        if (m->msg == CURLMSG_DONE &&
+            curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &private) == CURLE_OK &&
+            private != NULL) {
+            agent_request *r = private;
+            if (!try_fresh(r, code)) {
+                report(r, code);
+            }
+        }
+    }
+}

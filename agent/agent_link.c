@@ -1,0 +1,559 @@
+#include "agent_link.h"
+
+#include "agent_log.h"
+
+#include "dgon/alloc.h"
+
+#include <libwebsockets.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#define RX_PIECE 65536u
+#define PACK_MAX 65536u                /* packed bytes that are sent in the middle of a wake-up */
+#define TX_MAX   (64u * 1024u * 1024u) /* packed and not taken: final records of all jobs fit in it \
+                                        */
+#define TEXTS_MAX 64u
+#define CLOSE_MS  3000u
+
+typedef struct text_item {
+    struct text_item *next;
+    size_t n;
+    unsigned char bytes[]; /* LWS_PRE, then the text */
+} text_item;
+
+struct agent_dialer {
+    agent_loop *loop;
+    struct lws_vhost *vhost;
+    const agent_link_ops *ops;
+    void *user;
+    bool tls, insecure;
+    uint16_t port;
+    char host[256], host_port[272], path[AGENT_CONFIG_PATH_MAX];
+};
+
+struct agent_link {
+    agent_dialer *dialer;
+    struct lws *wsi;
+    agent_link_state state;
+    agent_link_end end;
+    lws_retry_bo_t idle;
+    uint64_t since_ms;
+    char token[AGENT_CONFIG_SECRET_MAX];
+    /* receive */
+    dgon_buf rx;
+    bool rx_text;
+    /* send */
+    dgon_buf tx; /* LWS_PRE, then records; `at` is the first not sent */
+    size_t at;
+    text_item *texts, **texts_end;
+    unsigned text_count;
+    bool choked; /* a job was told to wait */
+    bool broken; /* a write failed: nothing more is tried */
+    unsigned close_code;
+    char close_reason[64];
+    void *data;
+};
+
+static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                  size_t len);
+
+static const struct lws_protocols link_protocols[] = {{.name = DGON_WIRE_PROTOCOL,
+                                                       .callback = on_lws,
+                                                       .rx_buffer_size = RX_PIECE,
+                                                       .tx_packet_size = 1024u * 1024u},
+                                                      {0}};
+
+/* --- dialer --- */
+
+static bool set_proxy(agent_dialer *d, const agent_config *c)
+{
+    char text[600], address[AGENT_OS_ADDRS_MAX][AGENT_OS_ADDR_MAX];
+    if (c->proxy_host[0] == '\0') {
+        return true;
+    }
+    unsigned n = agent_os_resolve(c->proxy_host, c->proxy_port, address);
+    (void)snprintf(text, sizeof text, "%s%s%s:%u", c->proxy_auth,
+                   c->proxy_auth[0] != '\0' ? "@" : "", n != 0 ? address[0] : c->proxy_host,
+                   c->proxy_port);
+    int bad = lws_set_proxy(d->vhost, text);
+    agent_os_wipe(text, sizeof text);
+    return bad == 0;
+}
+
+agent_dialer *agent_dialer_create(agent_loop *loop, const agent_config *c,
+                                  const agent_link_ops *ops, void *user)
+{
+    agent_dialer *d = dgon_calloc(1, sizeof *d);
+    if (d == NULL) {
+        return NULL;
+    }
+    struct lws_context_creation_info info;
+    memset(&info, 0, sizeof info);
+    info.port = CONTEXT_PORT_NO_LISTEN;
+    info.vhost_name = "gateway";
+    info.protocols = link_protocols;
+    if (c->tls) {
+        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+        info.client_ssl_ca_filepath = c->ca_file[0] != '\0' ? c->ca_file : NULL;
+        info.options |= c->ca_file[0] != '\0' ? LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS : 0;
+        info.client_ssl_cert_filepath = c->cert_file[0] != '\0' ? c->cert_file : NULL;
+        info.client_ssl_private_key_filepath = c->key_file[0] != '\0' ? c->key_file : NULL;
+    }
+    d->loop = loop;
+    d->ops = ops;
+    d->user = user;
+    d->tls = c->tls;
+    d->insecure = !c->tls && c->insecure;
+    d->port = c->port;
+    (void)snprintf(d->host, sizeof d->host, "%s", c->host);
+    bool v6 = strchr(c->host, ':') != NULL, usual = c->port == (c->tls ? 443 : 80);
+    (void)snprintf(d->host_port, sizeof d->host_port, v6 ? "[%s]" : "%s", c->host);
+    if (!usual) {
+        size_t n = strlen(d->host_port);
+        (void)snprintf(d->host_port + n, sizeof d->host_port - n, ":%u", c->port);
+    }
+    (void)snprintf(d->path, sizeof d->path, "%s", c->path);
+    d->vhost = lws_create_vhost(agent_loop_lws(loop), &info);
+    if (d->vhost == NULL || !set_proxy(d, c)) {
+        agent_log(AGENT_LOG_ERROR, "gateway: the TLS files or the proxy cannot be used");
+        agent_dialer_destroy(d);
+        return NULL;
+    }
+    return d;
+}
+
+void agent_dialer_destroy(agent_dialer *d)
+{
+    if (d != NULL && d->vhost != NULL) {
+        lws_vhost_destroy(d->vhost);
+    }
+    dgon_free(d);
+}
+
+/* --- life of a link --- */
+
+const char *agent_link_state_str(agent_link_state s)
+{
+    static const char *const names[] = {"dialing", "open", "ready", "leaving", "closing", "down"};
+    return (unsigned)s < sizeof names / sizeof names[0] ? names[s] : "?";
+}
+
+void agent_link_set_state(agent_link *l, agent_link_state s, const char *why)
+{
+    if (l->state == s || l->state == AGENT_LINK_DOWN) {
+        return; /* down absorbs */
+    }
+    agent_log(AGENT_LOG_DEBUG, "link [%s] -- %s --> [%s]", agent_link_state_str(l->state), why,
+              agent_link_state_str(s));
+    l->state = s;
+}
+
+static void link_down(agent_link *l, const char *why)
+{
+    if (l->end.reason[0] == '\0') {
+        (void)snprintf(l->end.reason, sizeof l->end.reason, "%s", why);
+    }
+    agent_link_set_state(l, AGENT_LINK_DOWN, why);
+}
+
+agent_link *agent_link_dial(agent_dialer *d, const char *address, const char *token)
+{
+    agent_link *l = dgon_calloc(1, sizeof *l);
+    if (l == NULL) {
+        return NULL;
+    }
+    l->dialer = d;
+    l->since_ms = agent_os_now_ms();
+    l->idle.secs_since_valid_ping = 20;
+    l->idle.secs_since_valid_hangup = 35;
+    l->texts_end = &l->texts;
+    dgon_buf_init(&l->rx, DGON_WIRE_MESSAGE_MAX);
+    dgon_buf_init(&l->tx, TX_MAX);
+    (void)snprintf(l->token, sizeof l->token, "%s", token);
+    if (d->insecure) {
+        agent_log(AGENT_LOG_WARN, "gateway: ws:// without TLS (insecure = yes): token and prompts "
+                                  "are readable on the way");
+    }
+    struct lws_client_connect_info info;
+    memset(&info, 0, sizeof info);
+    info.context = agent_loop_lws(d->loop);
+    info.vhost = d->vhost;
+    info.address = address;
+    info.port = d->port;
+    info.path = d->path;
+    info.host = d->tls ? d->host : d->host_port;
+    info.protocol = DGON_WIRE_PROTOCOL;
+    info.local_protocol_name = DGON_WIRE_PROTOCOL;
+    info.ietf_version_or_minus_one = -1;
+    info.ssl_connection = d->tls ? LCCSCF_USE_SSL : 0;
+    info.alpn = d->tls ? "http/1.1" : NULL; /* an Apache with HTTP/2 would take that otherwise */
+    info.userdata = l;
+    info.pwsi = &l->wsi;
+    info.retry_and_idle_policy = &l->idle;
+    if (lws_client_connect_via_info(&info) == NULL) {
+        l->wsi = NULL;
+        link_down(l, "cannot connect");
+    }
+    return l;
+}
+
+bool agent_link_is_free(const agent_link *l)
+{
+    return l->state == AGENT_LINK_DOWN && l->wsi == NULL;
+}
+
+void agent_link_destroy(agent_link *l)
+{
+    agent_os_wipe(l->token, sizeof l->token);
+    dgon_buf_fini(&l->rx);
+    dgon_buf_fini(&l->tx);
+    while (l->texts != NULL) {
+        text_item *t = l->texts;
+        l->texts = t->next;
+        dgon_free(t);
+    }
+    dgon_free(l);
+}
+
+agent_link_state agent_link_get_state(const agent_link *l)
+{
+    return l->state;
+}
+
+const agent_link_end *agent_link_get_end(const agent_link *l)
+{
+    return &l->end;
+}
+
+uint64_t agent_link_age_ms(const agent_link *l)
+{
+    return agent_os_now_ms() - l->since_ms;
+}
+
+void *agent_link_get_data(const agent_link *l)
+{
+    return l->data;
+}
+
+void agent_link_set_data(agent_link *l, void *data)
+{
+    l->data = data;
+}
+
+void agent_link_set_liveness(agent_link *l, unsigned ping_s, unsigned hangup_s)
+{
+    l->idle.secs_since_valid_ping = (uint16_t)ping_s;
+    l->idle.secs_since_valid_hangup = (uint16_t)hangup_s;
+    if (l->wsi != NULL) {
+        lws_validity_confirmed(l->wsi);
+        agent_os_tune_link(lws_get_socket_fd(l->wsi), hangup_s);
+    }
+}
+
+/* --- sending --- */
+
+static bool can_send(const agent_link *l)
+{
+    return l->wsi != NULL && !l->broken &&
+           (l->state == AGENT_LINK_OPEN || l->state == AGENT_LINK_READY ||
+            l->state == AGENT_LINK_LEAVING || l->state == AGENT_LINK_CLOSING);
+}
+
+static bool is_partial(const agent_link *l)
+{
+    return lws_partial_buffered(l->wsi) != 0;
+}
+
+static void fail(agent_link *l, const char *why)
+{
+    l->broken = true;
+    agent_link_kill(l, why);
+}
+
+static void flush_texts(agent_link *l)
+{
+    while (l->texts != NULL && !l->broken && !is_partial(l)) {
+        text_item *t = l->texts;
+        if (lws_write(l->wsi, t->bytes + LWS_PRE, t->n, LWS_WRITE_TEXT) < (int)t->n) {
+            fail(l, "write failed");
+        }
+        l->texts = t->next;
+        l->texts_end = l->texts == NULL ? &l->texts : l->texts_end;
+        l->text_count--;
+        dgon_free(t);
+    }
+}
+
+/* Length of the next message: all that is packed, or as many whole records as one message may hold.
+ */
+static size_t message_length(const agent_link *l)
+{
+    size_t n = l->tx.len - l->at, at = 0, end = 0;
+    dgon_record r;
+    if (n <= DGON_WIRE_MESSAGE_MAX) {
+        return n;
+    }
+    const unsigned char *p = (const unsigned char *)l->tx.data + l->at;
+    while (dgon_wire_next(p, n, &at, &r) == DGON_OK && at <= DGON_WIRE_MESSAGE_MAX) {
+        end = at;
+    }
+    return end;
+}
+
+static void flush_records(agent_link *l)
+{
+    while (l->at < l->tx.len && !l->broken && !is_partial(l)) {
+        size_t n = message_length(l);
+        /* The library masks in place and writes its header in front: both are bytes already sent or
+         * LWS_PRE. */
+        if (n == 0 ||
+            lws_write(l->wsi, (unsigned char *)l->tx.data + l->at, n, LWS_WRITE_BINARY) < (int)n) {
+            fail(l, "write failed");
+            return;
+        }
+        l->at += n;
+    }
+    if (l->at >= l->tx.len) {
+        if (l->tx.size > 4u * PACK_MAX) {
+            dgon_buf_fini(&l->tx);
+        }
+        dgon_buf_reset(&l->tx);
+        l->at = 0;
+    }
+}
+
+void agent_link_flush(agent_link *l)
+{
+    if (!can_send(l) || (l->texts == NULL && l->at >= l->tx.len && l->close_code == 0)) {
+        return;
+    }
+    flush_texts(l);
+    flush_records(l);
+    if (!l->broken &&
+        (is_partial(l) || l->texts != NULL || l->at < l->tx.len || l->close_code != 0)) {
+        (void)lws_callback_on_writable(l->wsi);
+    }
+}
+
+void agent_link_text(agent_link *l, const char *p, size_t n)
+{
+    if (!can_send(l)) {
+        return;
+    }
+    text_item *t = l->text_count < TEXTS_MAX ? dgon_malloc(sizeof *t + LWS_PRE + n) : NULL;
+    if (t == NULL) {
+        fail(l, "too many control messages wait");
+        return;
+    }
+    t->next = NULL;
+    t->n = n;
+    memcpy(t->bytes + LWS_PRE, p, n);
+    *l->texts_end = t;
+    l->texts_end = &t->next;
+    l->text_count++;
+}
+
+void agent_link_record(agent_link *l, const dgon_record *r)
+{
+    static const char room[LWS_PRE];
+    unsigned char header[DGON_WIRE_HEADER];
+    if (!can_send(l)) {
+        return;
+    }
+    dgon_status s = DGON_OK;
+    if (l->tx.len == 0) {
+        s = dgon_buf_add(&l->tx, room, sizeof room);
+        l->at = l->tx.len;
+    }
+    dgon_wire_put_header(header, r);
+    s = s == DGON_OK ? dgon_buf_reserve(&l->tx, sizeof header + r->len) : s;
+    s = s == DGON_OK ? dgon_buf_add(&l->tx, header, sizeof header) : s;
+    s = s == DGON_OK ? dgon_buf_add(&l->tx, r->payload, r->len) : s;
+    if (s != DGON_OK) {
+        fail(l, "the gateway does not take its records");
+    } else if (l->tx.len - l->at > PACK_MAX && !is_partial(l)) {
+        agent_link_flush(l);
+    }
+}
+
+bool agent_link_is_choked(agent_link *l)
+{
+    l->choked = l->wsi != NULL && l->tx.len - l->at > PACK_MAX && is_partial(l);
+    return l->choked;
+}
+
+/* --- closing --- */
+
+void agent_link_close(agent_link *l, unsigned code, const char *reason)
+{
+    if (l->state == AGENT_LINK_DOWN || l->close_code != 0) {
+        return;
+    }
+    if (l->wsi == NULL || l->state == AGENT_LINK_DIALING) {
+        agent_link_kill(l, reason);
+        return;
+    }
+    l->close_code = code;
+    (void)snprintf(l->close_reason, sizeof l->close_reason, "%s", reason);
+    (void)snprintf(l->end.reason, sizeof l->end.reason, "%s", reason);
+    agent_link_set_state(l, AGENT_LINK_CLOSING, reason);
+    l->since_ms = agent_os_now_ms();
+    (void)lws_callback_on_writable(l->wsi);
+}
+
+void agent_link_kill(agent_link *l, const char *why)
+{
+    if (l->wsi != NULL) {
+        lws_set_timeout(l->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+    }
+    link_down(l, why);
+}
+
+/* --- the library's callback --- */
+
+static int on_writeable(agent_link *l)
+{
+    if (l->broken) {
+        return -1;
+    }
+    agent_link_flush(l);
+    if (l->broken || l->wsi == NULL) {
+        return -1;
+    }
+    bool empty = l->texts == NULL && l->at >= l->tx.len && !is_partial(l);
+    if (l->close_code != 0 && empty) {
+        lws_close_reason(l->wsi, (enum lws_close_status)l->close_code,
+                         (unsigned char *)l->close_reason, strlen(l->close_reason));
+        return -1;
+    }
+    if (l->choked && !is_partial(l)) {
+        l->choked = false;
+        l->dialer->ops->on_writable(l->dialer->user, l);
+    }
+    return 0;
+}
+
+static int refuse(agent_link *l, unsigned code, const char *why)
+{
+    lws_close_reason(l->wsi, (enum lws_close_status)code, (unsigned char *)(uintptr_t)why,
+                     strlen(why));
+    link_down(l, why);
+    return -1;
+}
+
+static void deliver(agent_link *l, bool text, const void *p, size_t n)
+{
+    if (l->state == AGENT_LINK_CLOSING || l->state == AGENT_LINK_DOWN) {
+        return;
+    }
+    if (text) {
+        l->dialer->ops->on_text(l->dialer->user, l, p, n);
+    } else {
+        l->dialer->ops->on_binary(l->dialer->user, l, p, n);
+    }
+}
+
+static int on_receive(agent_link *l, const void *p, size_t n)
+{
+    bool first = lws_is_first_fragment(l->wsi) != 0;
+    bool last = lws_is_final_fragment(l->wsi) != 0 && lws_remaining_packet_payload(l->wsi) == 0;
+    if (first) {
+        dgon_buf_reset(&l->rx);
+        l->rx_text = lws_frame_is_binary(l->wsi) == 0;
+    }
+    if (first && last && n <= DGON_WIRE_MESSAGE_MAX) {
+        deliver(l, l->rx_text, p, n);
+        return 0;
+    }
+    dgon_status s = dgon_buf_add(&l->rx, p, n);
+    if (s != DGON_OK) {
+        return s == DGON_ETOOBIG ? refuse(l, DGON_CLOSE_TOO_BIG, "message too big")
+                                 : refuse(l, 1011, "out of memory");
+    }
+    if (last) {
+        deliver(l, l->rx_text, l->rx.data != NULL ? l->rx.data : "", l->rx.len);
+        dgon_buf_reset(&l->rx);
+    }
+    return 0;
+}
+
+static int add_token(agent_link *l, struct lws *wsi, unsigned char **p, unsigned char *end)
+{
+    char line[AGENT_CONFIG_SECRET_MAX + 8];
+    int n = snprintf(line, sizeof line, "Bearer %s", l->token);
+    int bad = lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_AUTHORIZATION,
+                                           (const unsigned char *)line, n, p, end);
+    agent_os_wipe(line, sizeof line);
+    agent_os_wipe(l->token, sizeof l->token);
+    return bad;
+}
+
+static void note_peer_close(agent_link *l, const unsigned char *p, size_t n)
+{
+    if (n >= 2) {
+        l->end.close = dgon_get_u16(p);
+        (void)snprintf(l->end.reason, sizeof l->end.reason, "gateway closed with %u %.*s",
+                       l->end.close, (int)(n - 2 < 100 ? n - 2 : 100), (const char *)p + 2);
+    }
+}
+
+static void note_refusal(agent_link *l, struct lws *wsi, const char *text, size_t n)
+{
+    l->end.http = lws_http_client_http_response(wsi);
+    if (l->end.http >= 300 && l->end.http <= 599) {
+        (void)snprintf(l->end.reason, sizeof l->end.reason, "refused with HTTP status %u",
+                       l->end.http);
+    } else {
+        l->end.http = 0;
+        (void)snprintf(l->end.reason, sizeof l->end.reason, "%.*s", (int)(n < 120 ? n : 120),
+                       text != NULL && n != 0 ? text : "cannot connect");
+    }
+    link_down(l, "refused");
+}
+
+static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                  size_t len)
+{
+    agent_link *l = user;
+    switch (reason) {
+    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+        return l != NULL ? add_token(l, wsi, in, *(unsigned char **)in + len) : -1;
+    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+        if (l != NULL) {
+            note_refusal(l, wsi, in, len);
+        }
+        break;
+    case LWS_CALLBACK_CLIENT_ESTABLISHED:
+        l->wsi = wsi;
+        if (l->state != AGENT_LINK_DIALING) {
+            return -1;
+        }
+        agent_link_set_state(l, AGENT_LINK_OPEN, "established");
+        agent_os_tune_link(lws_get_socket_fd(wsi), l->idle.secs_since_valid_hangup);
+        l->dialer->ops->on_open(l->dialer->user, l);
+        break;
+    case LWS_CALLBACK_CLIENT_RECEIVE:
+        return l->state == AGENT_LINK_DOWN ? -1 : on_receive(l, in, len);
+    case LWS_CALLBACK_CLIENT_WRITEABLE:
+        return l->state == AGENT_LINK_DOWN ? -1 : on_writeable(l);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        note_peer_close(l, in, len);
+        break;
+    case LWS_CALLBACK_CLIENT_CLOSED:
+    case LWS_CALLBACK_CLOSED_CLIENT_HTTP: /* the only sign of a handshake that hangs */
+        if (l != NULL) {
+            link_down(l, "connection lost");
+        }
+        break;
+    case LWS_CALLBACK_WSI_DESTROY:
+        if (l != NULL) {
+            link_down(l, "connection lost");
+            l->wsi = NULL;
+        }
+        break;
+    default:
+        break;
+    }
+    return 0;
+}

@@ -1,0 +1,213 @@
+#include "agent_loop.h"
+
+#include "agent_log.h"
+
+#include "dgon/alloc.h"
+
+#include <libwebsockets.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 256
+
+struct agent_loop {
+    agent_loop_handlers on;
+    void *user;
+    struct lws_context *lws;
+    int ep, signals;
+    bool stop;
+};
+
+struct agent_timer {
+    lws_sorted_usec_list_t sul; /* first member: the list gives this address back */
+    agent_loop *loop;
+    void (*fn)(void *user);
+    void *user;
+};
+
+/* libwebsockets' own words explain a failed TLS handshake; nobody else does. */
+static void lws_line(int level, const char *line)
+{
+    size_t n = strcspn(line, "\n");
+    (void)level;
+    agent_log(AGENT_LOG_DEBUG, "libwebsockets: %.*s", (int)n, line);
+}
+
+static void read_signals(agent_loop *l)
+{
+    agent_os_signal s;
+    while ((s = agent_os_signal_next(l->signals)) != AGENT_OS_SIGNAL_NONE) {
+        l->on.on_signal(l->user, s);
+    }
+}
+
+static void read_events(agent_loop *l)
+{
+    struct epoll_event ev[EVENTS_MAX];
+    int n = epoll_wait(l->ep, ev, EVENTS_MAX, 0);
+    for (int i = 0; i < n; i++) {
+        unsigned bits =
+            ((ev[i].events & EPOLLIN) != 0 ? (unsigned)AGENT_LOOP_IN : 0u) |
+            ((ev[i].events & EPOLLOUT) != 0 ? (unsigned)AGENT_LOOP_OUT : 0u) |
+            ((ev[i].events & (EPOLLERR | EPOLLHUP)) != 0 ? (unsigned)AGENT_LOOP_ERR : 0u);
+        if (ev[i].data.fd == l->signals) {
+            read_signals(l);
+        } else {
+            l->on.on_fd(l->user, ev[i].data.fd, bits);
+        }
+    }
+}
+
+static int on_epoll(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
+{
+    (void)user;
+    (void)in;
+    (void)len;
+    if (reason == LWS_CALLBACK_RAW_RX_FILE) {
+        agent_loop *l = lws_context_user(lws_get_context(wsi));
+        read_events(l);
+        l->on.on_settle(l->user);
+    }
+    return 0;
+}
+
+static const struct lws_protocols loop_protocols[] = {{.name = "loop", .callback = on_epoll}, {0}};
+
+static bool open_lws(agent_loop *l)
+{
+    lws_set_log_level(LLL_ERR | LLL_WARN, lws_line);
+    struct lws_context_creation_info info;
+    memset(&info, 0, sizeof info);
+    info.port = CONTEXT_PORT_NO_LISTEN;
+    info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.user = l;
+    info.fd_limit_per_thread = 64; /* curl's sockets are not in its table */
+    info.pt_serv_buf_size = 16384;
+    info.uid = -1;
+    info.gid = -1;
+    l->lws = lws_create_context(&info);
+    if (l->lws == NULL) {
+        return false;
+    }
+    info.options = 0;
+    info.vhost_name = "loop";
+    info.protocols = loop_protocols;
+    struct lws_vhost *vh = lws_create_vhost(l->lws, &info);
+    lws_sock_file_fd_type d = {.filefd = l->ep};
+    return vh != NULL &&
+           lws_adopt_descriptor_vhost(vh, LWS_ADOPT_RAW_FILE_DESC, d, "loop", NULL) != NULL;
+}
+
+agent_loop *agent_loop_create(const agent_loop_handlers *handlers, void *user)
+{
+    agent_loop *l = dgon_calloc(1, sizeof *l);
+    if (l == NULL) {
+        return NULL;
+    }
+    l->on = *handlers;
+    l->user = user;
+    l->signals = -1;
+    l->ep = epoll_create1(EPOLL_CLOEXEC);
+    if (l->ep >= 0) {
+        l->signals = agent_os_signal_open();
+    }
+    if (l->signals < 0 || !open_lws(l)) {
+        agent_loop_destroy(l);
+        return NULL;
+    }
+    agent_loop_watch(l, l->signals, AGENT_LOOP_IN);
+    return l;
+}
+
+void agent_loop_destroy(agent_loop *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    if (l->lws != NULL) {
+        lws_context_destroy(l->lws); /* closes the adopted epoll descriptor */
+    } else if (l->ep >= 0) {
+        (void)close(l->ep);
+    }
+    if (l->signals >= 0) {
+        (void)close(l->signals);
+    }
+    dgon_free(l);
+}
+
+void agent_loop_run(agent_loop *l)
+{
+    while (!l->stop && lws_service(l->lws, 0) >= 0) {
+        l->on.on_settle(l->user);
+    }
+}
+
+void agent_loop_stop(agent_loop *l)
+{
+    l->stop = true;
+    lws_cancel_service(l->lws);
+}
+
+struct lws_context *agent_loop_lws(agent_loop *l)
+{
+    return l->lws;
+}
+
+void agent_loop_watch(agent_loop *l, int fd, unsigned events)
+{
+    struct epoll_event ev = {.data.fd = fd};
+    if (events == 0) {
+        (void)epoll_ctl(l->ep, EPOLL_CTL_DEL, fd, &ev);
+        return;
+    }
+    ev.events = ((events & AGENT_LOOP_IN) != 0 ? (uint32_t)EPOLLIN : 0u) |
+                ((events & AGENT_LOOP_OUT) != 0 ? (uint32_t)EPOLLOUT : 0u);
+    if (epoll_ctl(l->ep, EPOLL_CTL_MOD, fd, &ev) != 0 && errno == ENOENT) {
+        (void)epoll_ctl(l->ep, EPOLL_CTL_ADD, fd, &ev);
+    }
+}
+
+static void on_sul(lws_sorted_usec_list_t *sul)
+{
+    agent_timer *t = (agent_timer *)sul;
+    agent_loop *l = t->loop;
+    t->fn(t->user);
+    l->on.on_settle(
+        l->user); /* timers run before the wait: what they made must not sit through it */
+}
+
+agent_timer *agent_timer_create(agent_loop *l, void (*fn)(void *user), void *user)
+{
+    agent_timer *t = dgon_calloc(1, sizeof *t);
+    if (t != NULL) {
+        t->loop = l;
+        t->fn = fn;
+        t->user = user;
+    }
+    return t;
+}
+
+void agent_timer_destroy(agent_timer *t)
+{
+    if (t != NULL) {
+        lws_sul_cancel(&t->sul);
+        dgon_free(t);
+    }
+}
+
+void agent_timer_set(agent_timer *t, uint64_t ms)
+{
+    /* 0 would mean "cancel" to the library. */
+    lws_usec_t us = ms == 0 ? 1 : (lws_usec_t)(ms < UINT32_MAX ? ms : UINT32_MAX) * 1000;
+    lws_sul_schedule(t->loop->lws, 0, &t->sul, on_sul, us);
+}
+
+void agent_timer_stop(agent_timer *t)
+{
+    lws_sul_cancel(&t->sul);
+}

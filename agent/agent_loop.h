@@ -1,0 +1,47 @@
+/* The one event loop: libwebsockets' service loop outside, one epoll descriptor of ours inside it
+ * (curl's sockets and the signals), timers in libwebsockets' sorted list. Whoever needs a thread
+ * here has a bug. */
+#ifndef AGENT_LOOP_H
+#define AGENT_LOOP_H
+
+#include "agent_os.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lws_context;
+
+typedef struct agent_loop agent_loop;
+typedef struct agent_timer agent_timer;
+
+enum { AGENT_LOOP_IN = 1, AGENT_LOOP_OUT = 2, AGENT_LOOP_ERR = 4 };
+
+typedef struct agent_loop_handlers {
+    /* A watched descriptor is ready. Stale events of a batch may come; they must do no harm. */
+    void (*on_fd)(void *user, int fd, unsigned events);
+    void (*on_signal)(void *user, agent_os_signal signal);
+    /* Once at the end of each wake-up: here finished work is reaped and what piled up is sent. */
+    void (*on_settle)(void *user);
+} agent_loop_handlers;
+
+/* NULL when the system refused. The caller destroys. `user` must be valid until then. */
+agent_loop *agent_loop_create(const agent_loop_handlers *handlers, void *user);
+void agent_loop_destroy(agent_loop *l);
+/* Until agent_loop_stop(). */
+void agent_loop_run(agent_loop *l);
+void agent_loop_stop(agent_loop *l);
+/* Only agent_link.c may look into it. */
+struct lws_context *agent_loop_lws(agent_loop *l);
+
+/* Watches fd for `events`; 0 forgets it. Level triggered. */
+void agent_loop_watch(agent_loop *l, int fd, unsigned events);
+
+/* One-shot timer on the monotonic clock; NULL when memory is short. fn may destroy its own timer.
+ */
+agent_timer *agent_timer_create(agent_loop *l, void (*fn)(void *user), void *user);
+/* NULL is allowed. */
+void agent_timer_destroy(agent_timer *t);
+void agent_timer_set(agent_timer *t, uint64_t ms);
+void agent_timer_stop(agent_timer *t);
+
+#endif

@@ -1,0 +1,76 @@
+/* Everything the agent asks of the operating system, behind one door: service manager, signals,
+ * clocks, files, log sink, name look-up. os/posix/agent_os.c is one implementation; nothing else in
+ * agent/ makes POSIX calls, except agent_loop.c (epoll, signalfd). All calls are for the one thread
+ * of the agent. */
+#ifndef AGENT_OS_H
+#define AGENT_OS_H
+
+#include "dgon/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define AGENT_OS_ADDR_MAX  64 /* text of an IPv6 address with its scope */
+#define AGENT_OS_ADDRS_MAX 4
+
+typedef enum agent_os_signal {
+    AGENT_OS_SIGNAL_NONE = 0,
+    AGENT_OS_SIGNAL_STOP,  /* SIGTERM, SIGINT */
+    AGENT_OS_SIGNAL_RELOAD /* SIGHUP */
+} agent_os_signal;
+
+/* Once, before any thread or library starts: blocks the signals that the loop reads, raises the
+ * limit of open files, switches core dumps off, and takes proxies and slow DNS defaults out of the
+ * environment. */
+void agent_os_prepare(void);
+/* A descriptor that is readable when a signal came; -1 on failure. The caller closes it. */
+int agent_os_signal_open(void);
+agent_os_signal agent_os_signal_next(int fd);
+
+/* Milliseconds of CLOCK_MONOTONIC: the only clock used for timers. */
+uint64_t agent_os_now_ms(void);
+/* How long this machine has slept since boot, in ms; it jumps on wake-up. */
+uint64_t agent_os_slept_ms(void);
+uint32_t agent_os_random(void);
+/* Zeroes memory that held a secret, even if nobody reads it again. */
+void agent_os_wipe(void *p, size_t n);
+
+const char *agent_os_name(void);
+const char *agent_os_default_config(void);
+void agent_os_hostname(char *out, size_t size);
+/* An environment variable, or NULL. */
+const char *agent_os_getenv(const char *name);
+/* Directory of the service manager's credentials, or NULL. */
+const char *agent_os_credentials(void);
+
+/* Whole file into `out` (its cap is the limit). With `secret`, a file that others may read or that
+ * group or others may write is refused. On failure `why` gets the reason. */
+DGON_MUST_USE dgon_status agent_os_read_file(const char *path, bool secret, dgon_buf *out,
+                                             char *why, size_t why_size);
+/* Calls fn for each "<dir>/<name>" whose name ends in `suffix`, sorted by name. A missing directory
+ * is empty. */
+DGON_MUST_USE dgon_status agent_os_list(const char *dir, const char *suffix,
+                                        void (*fn)(void *user, const char *path), void *user);
+
+/* Writes and locks the file; a second process with the same file fails with DGON_EEXIST. */
+DGON_MUST_USE dgon_status agent_os_pid_file(const char *path);
+void agent_os_pid_file_remove(const char *path);
+
+/* Service manager: one datagram to NOTIFY_SOCKET, nothing when there is none. */
+void agent_os_notify(const char *state);
+/* Half of the watchdog's period in ms, 0 = no watchdog wanted. */
+uint32_t agent_os_watchdog_ms(void);
+
+/* Log sink: stderr until a file is opened. Reopening the same path serves log rotation. */
+DGON_MUST_USE dgon_status agent_os_log_open(const char *path);
+void agent_os_log_write(int level, const char *text, size_t n);
+
+/* Addresses of a host name as text, most preferred first. May block for seconds: callers avoid it
+ * while jobs run. */
+unsigned agent_os_resolve(const char *host, unsigned port,
+                          char out[AGENT_OS_ADDRS_MAX][AGENT_OS_ADDR_MAX]);
+/* Unacknowledged data kills the connection after `dead_s` seconds; keeps small writes undelayed. */
+void agent_os_tune_link(int fd, unsigned dead_s);
+
+#endif

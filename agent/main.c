@@ -1,0 +1,101 @@
+/* Arguments -> configuration -> run. */
+#include "agent.h"
+
+#include "agent_os.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+#ifndef AGENT_VERSION
+#define AGENT_VERSION "0.1.0"
+#endif
+
+typedef struct options {
+    const char *config;
+    bool check, once;
+} options;
+
+static void help(FILE *to)
+{
+    (void)fprintf(
+        to,
+        "Usage: dgon-agent [--config FILE] [--check-config | --once]\n"
+        "Connects the model server of this machine to a gateway (Apache with mod_dgon).\n\n"
+        "  -c, --config FILE   configuration (default %s); FILE.d/*.conf is read after it\n"
+        "      --check-config  check the configuration and exit\n"
+        "      --once          try one link to the gateway and exit: 0 welcome, 77 token refused, "
+        "69 not reached\n"
+        "      --version       print the version and exit\n"
+        "  -h, --help          print this and exit\n\n"
+        "SIGTERM ends running jobs first, a second one does not wait; SIGHUP reads the "
+        "configuration again.\n"
+        "The token comes from token_file, $CREDENTIALS_DIRECTORY/token or DGON_AGENT_TOKEN.\n"
+        "Exit codes: 0 stopped, 64 usage, 70 system, 75 already running, 78 configuration.\n",
+        agent_os_default_config());
+}
+
+/* True to go on; else *code is the exit code. */
+static bool read_options(int argc, char **argv, options *o, int *code)
+{
+    enum { OPT_CHECK = 256, OPT_ONCE, OPT_VERSION };
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'}, {"check-config", no_argument, NULL, OPT_CHECK},
+        {"once", no_argument, NULL, OPT_ONCE},    {"version", no_argument, NULL, OPT_VERSION},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    for (int c; (c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1;) {
+        switch (c) {
+        case 'c':
+            o->config = optarg;
+            break;
+        case OPT_CHECK:
+            o->check = true;
+            break;
+        case OPT_ONCE:
+            o->once = true;
+            break;
+        case OPT_VERSION:
+            (void)printf("dgon-agent %s\n", AGENT_VERSION);
+            *code = AGENT_EXIT_OK;
+            return false;
+        case 'h':
+            help(stdout);
+            *code = AGENT_EXIT_OK;
+            return false;
+        default:
+            *code = AGENT_EXIT_USAGE;
+            return false;
+        }
+    }
+    if (optind < argc) {
+        (void)fprintf(stderr, "dgon-agent: unexpected argument \"%s\"; see --help\n", argv[optind]);
+        *code = AGENT_EXIT_USAGE;
+        return false;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    options o = {.config = agent_os_default_config()};
+    int code = AGENT_EXIT_OK;
+    if (!read_options(argc, argv, &o, &code)) {
+        return code;
+    }
+    agent_os_prepare();
+    agent_config *c = agent_config_create();
+    dgon_buf errors;
+    dgon_buf_init(&errors, 16384);
+    bool ok = c != NULL && agent_config_load(c, o.config, &errors) == DGON_OK;
+    if (errors.len != 0) {
+        (void)fwrite(errors.data, 1, errors.len, stderr);
+    }
+    dgon_buf_fini(&errors);
+    if (!ok || o.check) {
+        agent_config_destroy(c);
+        if (ok) {
+            (void)printf("%s: the configuration is good\n", o.config);
+        }
+        return ok ? AGENT_EXIT_OK : AGENT_EXIT_CONFIG;
+    }
+    return (int)agent_run(c, o.config, o.once);
+}
