@@ -1,6 +1,5 @@
 #include "dgon/alloc.h"
 
-#include <jansson.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,9 +51,4 @@ void dgon_free(void *p)
 void dgon_alloc_hook(const dgon_alloc_hooks *replacement)
 {
     hooks = replacement != NULL ? *replacement : libc_hooks;
-}
-
-void dgon_alloc_hook_json(void)
-{
-    json_set_alloc_funcs(dgon_malloc, dgon_free);
 }

@@ -2,6 +2,7 @@
 
 #include "dgon/alloc.h"
 #include "dgon/json.h"
+#include "json_int.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -407,12 +408,10 @@ static dgon_status load(const reader *rd, const char *p, size_t n, json_t **o)
     default:
         return complain(rd, DGON_EJSON, "NUL or invalid UTF-8 at byte %zu", offset);
     }
-    *o = json_loadb(p, n, 0, &err);
-    if (*o != NULL)
-        return DGON_OK;
-    if (json_error_code(&err) == json_error_out_of_memory)
-        return complain(rd, DGON_ENOMEM, "out of memory");
-    return complain(rd, DGON_EJSON, "not JSON at byte %d", err.position);
+    dgon_status s = dgon_json_load(o, p, n, 0, &err);
+    if (s == DGON_EJSON)
+        return complain(rd, s, "not JSON at byte %d", err.position);
+    return s == DGON_OK ? s : complain(rd, s, "out of memory");
 }
 
 dgon_status dgon_ctl_parse(dgon_ctl *c, const char *p, size_t n, char *why, size_t why_size)

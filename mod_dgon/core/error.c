@@ -2,6 +2,7 @@
 
 #include "dgon/json.h"
 #include "dgon/wire.h"
+#include "json_int.h"
 #include "utf8_int.h"
 
 #include <jansson.h>
@@ -154,11 +155,12 @@ static int int_of(const json_t *o, const char *key, int lo, int hi, int otherwis
 dgon_status dgon_error_unpack(dgon_error *e, const char *p, size_t n)
 {
     json_error_t why;
+    json_t *o;
     if (dgon_json_precheck(p, n, UNPACK_DEPTH, NULL) != DGON_OK)
         return DGON_EJSON;
-    json_t *o = json_loadb(p, n, 0, &why);
-    if (o == NULL)
-        return json_error_code(&why) == json_error_out_of_memory ? DGON_ENOMEM : DGON_EJSON;
+    dgon_status s = dgon_json_load(&o, p, n, 0, &why);
+    if (s != DGON_OK)
+        return s;
     if (!json_is_object(o)) {
         json_decref(o);
         return DGON_EJSON;

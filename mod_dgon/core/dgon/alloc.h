@@ -11,14 +11,16 @@ void *dgon_realloc(void *p, size_t n);
 char *dgon_strndup(const char *s, size_t n);
 void dgon_free(void *p);
 
-/* Tests only, single-threaded: replaces the three functions (NULL puts libc's back) for the core
- * and for jansson (json_set_alloc_funcs), which shares them once dgon_alloc_hook_json() was called. */
+/* Tests only, single-threaded: replaces the three functions (NULL puts libc's back). */
 typedef struct dgon_alloc_hooks {
     void *(*malloc_fn)(size_t);
     void *(*realloc_fn)(void *, size_t);
     void (*free_fn)(void *);
 } dgon_alloc_hooks;
 void dgon_alloc_hook(const dgon_alloc_hooks *hooks);
+/* Every host calls it first thing, before any use of jansson: jansson then takes its memory from
+ * the core. Its blocks have a head of their own: what it gives away (json_dumps) is freed by the
+ * free function of json_get_alloc_funcs, not by dgon_free. */
 void dgon_alloc_hook_json(void);
 
 #endif
