@@ -65,8 +65,9 @@ dgon_registry *dgon_registry_attach(void *base, size_t size, const dgon_registry
 void dgon_registry_detach(dgon_registry *r);
 
 /* ---- children ---- */
-/* child_init: takes a free child slot by compare-and-swap. DGON_EFULL. */
-DGON_MUST_USE dgon_status dgon_registry_join(dgon_registry *r, uint32_t pid, uint32_t *child);
+/* child_init: takes the child slot `child` by compare-and-swap; the caller has made sure first that alive(child) is true from now on (it holds the life lock of that slot).
+ * DGON_EEXIST: joined already or a dead child's not yet swept: try another. */
+DGON_MUST_USE dgon_status dgon_registry_join(dgon_registry *r, uint32_t pid, uint32_t child);
 /* Clean exit: gives the slot back; its jobs and links must be gone (else they are swept like a dead child's). */
 void dgon_registry_leave(dgon_registry *r, uint32_t child);
 /* Engine of `me`, on its tick (100 ms): finishes what dead children left: their clients' jobs are released (so the link child cancels at the backend), jobs on their

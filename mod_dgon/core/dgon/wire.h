@@ -26,15 +26,15 @@
  *                                                                           `drain` seconds, then close it
  *
  * Binary messages are job data: one or more whole records, each a header of 12 bytes, big-endian, then `len` bytes:
- *   u32 job       the link's own number of the job, from "job"
+ *   u32 job       the gateway's own number of the job on this link, from "job": opaque to the agent
  *   u8  type      dgon_rec
  *   u8  attempt   as in "job"; a record of another attempt is dropped
  *   u16 n         content events inside (for metrics), 0 elsewhere
  *   u32 len       payload bytes, at most DGON_WIRE_RECORD_MAX
  *
  * Life of a job on the link: `job` and BODY… from the gateway; then from the agent STATUS(102) as soon as the body is whole and a slot was taken,
- * then EVENT… (streamed) or RAW… (not streamed), then exactly one of END, FAIL, CANCELLED. After that last record the number may
- * be used again by the gateway only for another job with a higher value (numbers only grow).
+ * then EVENT… (streamed) or RAW… (not streamed), then exactly one of END, FAIL, CANCELLED. After that last record the number means nothing until the
+ * gateway gives it to another job.
  *
  * Flow control: per job, agent -> gateway, in bytes of (len + DGON_WIRE_CREDIT_OVERHEAD) over EVENT, EVENT_PART and RAW records. The agent starts with
  * `window` and may go below zero by nothing: it sends a record only if the credit covers it. CREDIT gives more. STATUS, END, FAIL and
@@ -98,7 +98,7 @@ typedef struct dgon_record {
 /* Writes the 12 header bytes. Any thread. */
 void dgon_wire_put_header(unsigned char out[DGON_WIRE_HEADER], const dgon_record *r);
 /* Reads the record at p[*at]; on DGON_OK *at is behind it. DGON_DONE: the message ended exactly here. DGON_EPROTO: cut, or type out of
- * range; DGON_ETOOBIG: len over DGON_WIRE_RECORD_MAX (or over DGON_WIRE_FINAL_MAX for the final types). Checks the header before any addition. */
+ * range, or a length that is not the type's own (STATUS 2, CREDIT 4, CANCEL and CANCELLED 0); DGON_ETOOBIG: len over DGON_WIRE_RECORD_MAX (over DGON_WIRE_FINAL_MAX for END and FAIL). Checks the header before any addition. */
 DGON_MUST_USE dgon_status dgon_wire_next(const unsigned char *p, size_t n, size_t *at, dgon_record *r);
 const char *dgon_rec_str(uint8_t type);
 

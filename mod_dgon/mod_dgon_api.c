@@ -1,0 +1,198 @@
+#include "mod_dgon_api.h"
+
+#include "mod_dgon_client.h"
+#include "mod_dgon_error.h"
+#include "mod_dgon_models.h"
+
+#include "dgon/openai.h"
+
+#include <http_core.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <util_filter.h>
+#include <apr_lib.h>
+#include <apr_strings.h>
+
+#include <string.h>
+
+static int refuse(request_rec *r, const dgon_error *e)
+{
+    mod_dgon_engine *engine = mod_dgon_engine_get();
+    if (engine != NULL)
+        dgon_registry_count(engine->registry, engine->child, DGON_COUNT_REFUSED, 1);
+    return mod_dgon_error_send(r, e);
+}
+
+static int not_allowed(request_rec *r, const char *allow)
+{
+    dgon_error e;
+    apr_table_setn(r->err_headers_out, "Allow", allow);
+    dgon_error_set(&e, HTTP_METHOD_NOT_ALLOWED, "method_not_supported", NULL,
+                   "Method %s is not allowed here: use %s.",
+                   r->method_number == M_INVALID ? "(unknown)" : r->method, allow);
+    return refuse(r, &e);
+}
+
+/* A browser sends a cross-site form as another type without asking; only JSON asks first. */
+static bool is_json(request_rec *r)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+    if (type == NULL)
+        return false;
+    size_t n = strcspn(type, "; \t");
+    return n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0;
+}
+
+static bool too_large(dgon_error *e, const mod_dgon_conf *conf)
+{
+    dgon_error_set(e, HTTP_REQUEST_ENTITY_TOO_LARGE, "request_too_large", NULL,
+                   "The request body is larger than %" APR_INT64_T_FMT " bytes (DgonMaxRequestBody).",
+                   (apr_int64_t)conf->max_body);
+    return false;
+}
+
+/* Reads the body through httpd's own readers only. False: e is filled. */
+static bool read_body(request_rec *r, const mod_dgon_conf *conf, dgon_buf *body, dgon_error *e)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+    if (length != NULL) {
+        char *end = NULL;
+        apr_off_t n = 0;
+        if (apr_strtoff(&n, length, &end, 10) == APR_SUCCESS && n > conf->max_body) {
+            r->connection->keepalive = AP_CONN_CLOSE;
+            return too_large(e, conf);
+        }
+    }
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    for (bool eos = false; !eos;) {
+        apr_status_t rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, HUGE_STRING_LEN);
+        if (rv != APR_SUCCESS) {
+            int status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
+            r->connection->keepalive = AP_CONN_CLOSE;
+            if (status == HTTP_REQUEST_ENTITY_TOO_LARGE)
+                return too_large(e, conf);
+            dgon_error_set(e, status >= 400 ? status : HTTP_BAD_REQUEST, NULL, NULL,
+                           "The request body could not be read to its end.");
+            return false;
+        }
+        for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
+             b = APR_BUCKET_NEXT(b)) {
+            const char *data;
+            apr_size_t n;
+            if (APR_BUCKET_IS_EOS(b)) {
+                eos = true;
+                break;
+            }
+            if (APR_BUCKET_IS_METADATA(b))
+                continue;
+            if (apr_bucket_read(b, &data, &n, APR_BLOCK_READ) != APR_SUCCESS) {
+                r->connection->keepalive = AP_CONN_CLOSE;
+                dgon_error_set(e, HTTP_BAD_REQUEST, NULL, NULL, "The request body could not be read.");
+                return false;
+            }
+            dgon_status st = dgon_buf_add(body, data, n);
+            if (st == DGON_ETOOBIG) {
+                r->connection->keepalive = AP_CONN_CLOSE;
+                return too_large(e, conf);
+            }
+            if (st != DGON_OK) {
+                dgon_error_set(e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL, "The gateway is short of memory.");
+                return false;
+            }
+        }
+        apr_brigade_cleanup(bb);
+    }
+    apr_brigade_destroy(bb);
+    return true;
+}
+
+static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_error *e)
+{
+    memcpy(s->model, req->model, sizeof(s->model));
+    s->spec.model = dgon_registry_model(s->engine->registry, s->model, strlen(s->model));
+    if (s->spec.model != DGON_NONE)
+        return true;
+    dgon_error_set(e, HTTP_NOT_FOUND, "model_not_found", "model",
+                   "The model '%s' does not exist here; GET /v1/models lists those that do.",
+                   dgon_wire_is_model_name(s->model, strlen(s->model)) ? s->model : "(invalid name)");
+    return false;
+}
+
+static int chat(request_rec *r, mod_dgon_engine *engine, const char *rest)
+{
+    const mod_dgon_conf *conf = mod_dgon_config_get(r->server);
+    dgon_openai_request req;
+    dgon_error e;
+    (void)rest;
+
+    if (r->method_number != M_POST)
+        return not_allowed(r, "POST");
+    if (!is_json(r) || apr_table_get(r->headers_in, "Content-Encoding") != NULL) {
+        dgon_error_set(&e, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", NULL,
+                       "Send the body as Content-Type: application/json, without Content-Encoding.");
+        return refuse(r, &e);
+    }
+    mod_dgon_stream *s = mod_dgon_client_create(r, engine, conf);
+    if (!read_body(r, conf, &s->body, &e))
+        return refuse(r, &e);
+    if (dgon_openai_check(&req, s->body.data, s->body.len, &e) != DGON_OK)
+        return refuse(r, &e);
+    if (!find_model(s, &req, &e))
+        return refuse(r, &e);
+    s->streaming = req.stream;
+    s->spec.op = 1;
+    return mod_dgon_client_run(s);
+}
+
+static int models(request_rec *r, mod_dgon_engine *engine, const char *rest)
+{
+    if (r->method_number != M_GET)
+        return not_allowed(r, "GET, HEAD");
+    if (*rest == '\0' || strcmp(rest, "/") == 0)
+        return mod_dgon_models_list(r, engine);
+    /* with AllowEncodedSlashes NoDecode the SDKs' %2F arrives as it was sent */
+    char *id = apr_pstrdup(r->pool, rest + 1);
+    for (char *at = id; (at = strchr(at, '%')) != NULL; at++)
+        if (at[1] == '2' && (at[2] == 'F' || at[2] == 'f')) {
+            *at = '/';
+            memmove(at + 1, at + 3, strlen(at + 3) + 1);
+        }
+    return mod_dgon_models_one(r, engine, id);
+}
+
+static const struct {
+    const char *path;
+    bool exact;
+    int (*run)(request_rec *r, mod_dgon_engine *e, const char *rest);
+} routes[] = {
+    {"/chat/completions", true, chat},
+    {"/models", false, models},
+};
+
+int mod_dgon_api_handler(request_rec *r)
+{
+    dgon_error e;
+    if (r->handler == NULL || strcmp(r->handler, "dgon-api") != 0)
+        return DECLINED;
+    mod_dgon_error_request_id(r);
+    mod_dgon_engine *engine = mod_dgon_engine_get();
+    if (engine == NULL) {
+        dgon_error_set(&e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
+                       "This gateway process could not join the job registry; see the server's error log.");
+        e.retry_after = 5;
+        return refuse(r, &e);
+    }
+    const char *v1 = strstr(r->uri, "/v1");
+    const char *path = v1 != NULL ? v1 + 3 : r->uri;
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        size_t n = strlen(routes[i].path);
+        if (strncmp(path, routes[i].path, n) != 0)
+            continue;
+        const char *rest = path + n;
+        if (*rest == '\0' || strcmp(rest, "/") == 0 || (!routes[i].exact && *rest == '/'))
+            return routes[i].run(r, engine, rest);
+    }
+    dgon_error_set(&e, HTTP_NOT_FOUND, "unknown_url", NULL,
+                   "There is nothing at this address. Use POST /v1/chat/completions or GET /v1/models.");
+    return refuse(r, &e);
+}

@@ -1,0 +1,799 @@
+#include "mod_dgon_client.h"
+
+#include "mod_dgon_error.h"
+
+#include "dgon/sched.h"
+#include "dgon/sse.h"
+
+#include <http_protocol.h>
+#include <http_request.h>
+#include <apr_general.h>
+#include <apr_strings.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define FILL_MAX      (32u * 1024u)        /* content of one write; more waits for the next turn */
+#define ANSWER_HOLD   (256u * 1024u)       /* a longer whole answer is sent as it comes */
+#define ANSWER_MAX    (16u * 1024u * 1024u)
+#define ROUNDS_MAX    8 /* writes of one turn; then the other streams have theirs */
+#define REQUEUE_MS    50
+#define PROBE_MS      25   /* between the two pings that tell a half-closed client from a gone one */
+#define QUEUE_LOOK_MS 1000 /* place in the queue, agents there at all */
+
+static void end_suspended(mod_dgon_stream *s, mod_dgon_pump how);
+static void run_suspended(mod_dgon_stream *s);
+
+/* ---- making and admitting ---- */
+
+static apr_status_t stream_cleanup(void *data)
+{
+    mod_dgon_stream *s = data;
+    dgon_buf_fini(&s->body);
+    dgon_buf_fini(&s->answer);
+    return APR_SUCCESS;
+}
+
+mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e, const mod_dgon_conf *conf)
+{
+    mod_dgon_stream *s = apr_pcalloc(r->pool, sizeof(*s));
+    s->engine = e;
+    s->conf = conf;
+    s->r = r;
+    s->c = r->connection;
+    s->wakefd = -1;
+    s->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    dgon_buf_init(&s->body, (size_t)conf->max_body);
+    dgon_buf_init(&s->answer, ANSWER_MAX);
+    for (unsigned i = 0; i < DGON_REGISTRY_EXCLUDE_MAX; i++)
+        s->spec.exclude[i] = DGON_NONE;
+    apr_pool_cleanup_register(r->pool, s, stream_cleanup, apr_pool_cleanup_null);
+    return s;
+}
+
+static void count(mod_dgon_stream *s, dgon_count what, uint64_t n)
+{
+    dgon_registry_count(s->engine->registry, s->engine->child, what, n);
+}
+
+/* Whom the engine tells of news for the slot. A suspended stream is entered by the engine itself, once it is its. */
+static void listen_to(mod_dgon_stream *s)
+{
+    uintptr_t who = 0;
+    if (s->wakefd >= 0)
+        who = ((uintptr_t)s->wakefd << 1) | 1;
+    else if (s->next != NULL)
+        who = (uintptr_t)s;
+    atomic_store(&s->engine->clients[s->ref.slot], who);
+}
+
+static void let_go(mod_dgon_stream *s)
+{
+    if (!s->has_job)
+        return;
+    s->has_job = false;
+    atomic_store(&s->engine->clients[s->ref.slot], 0);
+    dgon_registry_release(s->engine->registry, s->ref);
+}
+
+/* Moves what fits of the body into the up ring. */
+static void feed_body(mod_dgon_stream *s)
+{
+    dgon_ring up = dgon_registry_up(s->engine->registry, s->ref.slot);
+    bool fed = false;
+    while (s->body_at < s->body.len) {
+        uint32_t n = dgon_ring_space_spsc(&up);
+        size_t left = s->body.len - s->body_at;
+        if (n > DGON_WIRE_RECORD_MAX)
+            n = DGON_WIRE_RECORD_MAX;
+        if (n > left)
+            n = (uint32_t)left;
+        if (n == 0 || dgon_ring_put_spsc(&up, DGON_REC_BODY, 0, s->body.data + s->body_at, n) != DGON_OK)
+            break;
+        s->body_at += n;
+        fed = true;
+    }
+    if (fed)
+        dgon_registry_notify_link(s->engine->registry, s->ref);
+}
+
+static void no_capacity(mod_dgon_stream *s, int http, const char *code, const char *text)
+{
+    dgon_registry_model_info info = {.slots = 1};
+    (void)!dgon_registry_model_get(s->engine->registry, s->spec.model, &info);
+    dgon_error_set(&s->error, http, code, NULL, "%s", text);
+    s->error.retry_after = (int)dgon_sched_retry_after(info.queued, info.slots, info.job_ms);
+}
+
+/* Claims a slot for the spec as it stands and submits it. On failure s->error says why and there is no job. */
+static dgon_status submit(mod_dgon_stream *s)
+{
+    dgon_registry *reg = s->engine->registry;
+    dgon_status st = dgon_registry_claim(reg, s->engine->child, &s->spec, &s->ref);
+    if (st != DGON_OK) {
+        no_capacity(s, HTTP_SERVICE_UNAVAILABLE, "no_capacity",
+                    "The gateway holds as many jobs as it may (DgonMaxJobs). Try again later.");
+        return st;
+    }
+    s->has_job = true;
+    s->accepted = s->was_bound = s->requeue = s->in_event = false;
+    s->consumed = 0;
+    s->body_at = 0;
+    listen_to(s);
+    feed_body(s);
+    st = dgon_registry_submit(reg, s->ref, (uint32_t)s->conf->queue_max);
+    if (st == DGON_OK)
+        return DGON_OK;
+    if (st == DGON_EFULL)
+        no_capacity(s, HTTP_SERVICE_UNAVAILABLE, "server_is_overloaded",
+                    "Too many requests wait for this model already. Try again later.");
+    else
+        no_capacity(s, HTTP_SERVICE_UNAVAILABLE, "no_capacity",
+                    "No other agent offers this model at the moment. Try again later.");
+    let_go(s);
+    return st;
+}
+
+dgon_status mod_dgon_client_admit(mod_dgon_stream *s)
+{
+    s->now = s->started = s->last_write = mod_dgon_now_ms();
+    if (apr_generate_random_bytes(s->spec.id, sizeof(s->spec.id)) != APR_SUCCESS) {
+        dgon_error_set(&s->error, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL, "No random numbers to be had.");
+        return DGON_ESYS;
+    }
+    s->spec.created = (int64_t)apr_time_sec(s->r->request_time);
+    s->spec.body_len = s->body.len;
+    s->spec.attempt = 1;
+    s->spec.stream = s->streaming;
+    s->spec.first_token_ms = (uint32_t)s->conf->first_token_timeout;
+    const char *trace = apr_table_get(s->r->headers_in, "traceparent");
+    if (trace != NULL && strlen(trace) == sizeof(s->spec.traceparent) - 1 &&
+        strspn(trace, "0123456789abcdef-") == strlen(trace))
+        memcpy(s->spec.traceparent, trace, sizeof(s->spec.traceparent));
+    dgon_status st = submit(s);
+    count(s, st == DGON_OK ? DGON_COUNT_JOBS : DGON_COUNT_REFUSED, 1);
+    return st;
+}
+
+/* ---- writing ---- */
+
+static bool write_out(mod_dgon_stream *s, dgon_buf *out, bool last)
+{
+    request_rec *r = s->r;
+    apr_bucket_brigade *bb = s->bb;
+    bool ok = false;
+    if (!s->c->aborted) {
+        if (out->len > 0)
+            APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(out->data, out->len, bb->bucket_alloc));
+        if (last) {
+            APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(bb->bucket_alloc));
+            r->eos_sent = 1;
+        }
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(bb->bucket_alloc));
+        if (s->mc != NULL) {
+            ok = mod_dgon_conn_write(s->mc, r->output_filters, bb);
+        } else {
+            ok = ap_pass_brigade(r->output_filters, bb) == APR_SUCCESS && !s->c->aborted;
+            apr_brigade_cleanup(bb);
+        }
+    }
+    dgon_buf_reset(out);
+    s->headers_sent = true;
+    s->last_write = s->now;
+    return ok;
+}
+
+static void stream_headers(mod_dgon_stream *s)
+{
+    request_rec *r = s->r;
+    ap_set_content_type(r, "text/event-stream; charset=utf-8");
+    apr_table_setn(r->headers_out, "Cache-Control", "no-cache");
+    apr_table_setn(r->headers_out, "X-Accel-Buffering", "no");
+    apr_table_setn(r->subprocess_env, "no-gzip", "1");
+}
+
+/* Before the first byte of a stream or answer. */
+static void begin(mod_dgon_stream *s)
+{
+    if (s->headers_sent)
+        return;
+    if (s->streaming)
+        stream_headers(s);
+    else
+        ap_set_content_type(s->r, "application/json");
+}
+
+static mod_dgon_pump ended(mod_dgon_stream *s, dgon_buf *out)
+{
+    s->over = true;
+    let_go(s);
+    return write_out(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
+}
+
+mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
+{
+    s->over = true;
+    let_go(s);
+    count(s, DGON_COUNT_FAILED, 1);
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, s->r, "DGON0040: job for model %s failed: %d %s: %s", s->model,
+                  s->error.http, s->error.code, s->error.message);
+    if (!s->headers_sent) {
+        if (mod_dgon_error_prepare(s->r, &s->error, out) != DGON_OK)
+            return PUMP_BROKEN;
+        return write_out(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
+    }
+    /* half an event or half an answer went out: nothing can be added to it */
+    if (!s->streaming || s->in_event)
+        return PUMP_BROKEN;
+    dgon_status st = dgon_buf_adds(out, "data: ");
+    if (st == DGON_OK)
+        st = dgon_error_write(out, &s->error);
+    if (st == DGON_OK)
+        st = dgon_buf_adds(out, "\n\ndata: [DONE]\n\n");
+    if (st != DGON_OK)
+        return PUMP_BROKEN;
+    return write_out(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
+}
+
+void mod_dgon_client_gone(mod_dgon_stream *s)
+{
+    if (s->over)
+        return;
+    s->over = true;
+    let_go(s);
+    count(s, DGON_COUNT_CANCELLED, 1);
+}
+
+bool mod_dgon_client_probe(mod_dgon_stream *s, dgon_buf *out)
+{
+    if (mod_dgon_conn_blocked(s->mc))
+        return true;
+    begin(s);
+    if (dgon_sse_write_comment(out, "ping") != DGON_OK)
+        return true;
+    return write_out(s, out, false);
+}
+
+/* ---- retry ---- */
+
+/* Another agent, as long as nothing of the answer went out. True: the job goes on. */
+static bool retry_elsewhere(mod_dgon_stream *s)
+{
+    uint32_t agent = DGON_NONE;
+    dgon_job_ref old = s->ref;
+    dgon_job_spec spec = s->spec;
+    if (s->content_sent || s->spec.attempt >= s->conf->attempts || !s->has_job)
+        return false;
+    (void)dgon_registry_phase(s->engine->registry, s->ref, NULL, &agent);
+    if (agent != DGON_NONE && s->spec.attempt <= DGON_REGISTRY_EXCLUDE_MAX)
+        s->spec.exclude[s->spec.attempt - 1] = agent;
+    s->spec.attempt++;
+    dgon_error was = s->error;
+    bool accepted = s->accepted, was_bound = s->was_bound;
+    size_t body_at = s->body_at;
+    uint32_t consumed = s->consumed;
+    /* the new attempt stands before the old one is given up: if there is nobody else, the old one may still answer */
+    if (submit(s) != DGON_OK) {
+        s->ref = old;
+        s->has_job = true;
+        s->spec = spec;
+        s->error = was;
+        s->accepted = accepted;
+        s->was_bound = was_bound;
+        s->body_at = body_at;
+        s->consumed = consumed;
+        return false;
+    }
+    atomic_store(&s->engine->clients[old.slot], 0);
+    dgon_registry_release(s->engine->registry, old);
+    dgon_buf_reset(&s->answer);
+    count(s, DGON_COUNT_RETRIES, 1);
+    return true;
+}
+
+static mod_dgon_pump attempt_failed(mod_dgon_stream *s, dgon_buf *out)
+{
+    if (s->error.requeue && !s->content_sent) {
+        /* the agent had no slot after all: the same job with its old place, a moment later */
+        let_go(s);
+        s->requeue = true;
+        s->requeues++;
+        s->requeue_at = s->now + REQUEUE_MS;
+        return PUMP_WAIT;
+    }
+    if (s->error.retryable && retry_elsewhere(s))
+        return PUMP_WAIT;
+    return mod_dgon_client_fail(s, out);
+}
+
+static mod_dgon_pump attempt_lost(mod_dgon_stream *s, dgon_buf *out)
+{
+    dgon_error_set(&s->error, s->content_sent ? HTTP_BAD_GATEWAY : HTTP_SERVICE_UNAVAILABLE,
+                   s->content_sent ? "upstream_error" : "no_capacity", NULL,
+                   "The connection to the agent that worked on this request was lost.");
+    s->error.retry_after = s->content_sent ? 0 : 1;
+    if (retry_elsewhere(s))
+        return PUMP_WAIT;
+    return mod_dgon_client_fail(s, out);
+}
+
+/* ---- records ---- */
+
+/* Appends the payload of the record that was peeked. */
+static bool take_into(dgon_buf *b, dgon_ring *down, const dgon_ring_record *rec)
+{
+    if (dgon_buf_reserve(b, rec->len) != DGON_OK)
+        return false;
+    dgon_ring_take_spsc(down, rec, b->data + b->len);
+    b->len += rec->len;
+    return true;
+}
+
+static void content_begins(mod_dgon_stream *s)
+{
+    s->last_content = s->now;
+    if (s->content_sent)
+        return;
+    s->content_sent = true;
+    dgon_buf_fini(&s->body); /* no retry from here on */
+    s->body_at = 0;
+}
+
+static bool on_event(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down, const dgon_ring_record *rec)
+{
+    begin(s);
+    content_begins(s);
+    if (!s->in_event && dgon_buf_adds(out, "data: ") != DGON_OK)
+        return false;
+    s->in_event = rec->type == DGON_REC_EVENT_PART;
+    if (!take_into(out, down, rec))
+        return false;
+    s->events += rec->n;
+    return s->in_event || dgon_buf_adds(out, "\n\n") == DGON_OK;
+}
+
+static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
+{
+    count(s, DGON_COUNT_OK, 1);
+    count(s, DGON_COUNT_EVENTS, s->events);
+    begin(s);
+    if (s->streaming) {
+        if (s->in_event || dgon_buf_adds(out, "data: [DONE]\n\n") != DGON_OK)
+            return PUMP_BROKEN;
+        return ended(s, out);
+    }
+    if (!s->headers_sent)
+        ap_set_content_length(s->r, (apr_off_t)s->answer.len);
+    return ended(s, &s->answer);
+}
+
+static mod_dgon_pump on_fail(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down, const dgon_ring_record *rec)
+{
+    char text[DGON_WIRE_FINAL_MAX];
+    if (rec->len > sizeof(text)) {
+        dgon_ring_take_spsc(down, rec, NULL);
+        dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL, "The agent reported an error.");
+    } else {
+        dgon_ring_take_spsc(down, rec, text);
+        if (dgon_error_unpack(&s->error, text, rec->len) != DGON_OK)
+            dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL, "The agent reported an error.");
+    }
+    return attempt_failed(s, out);
+}
+
+/* Tells the link child that there is room again, every half window: it then gives the agent credit. */
+static void consumed(mod_dgon_stream *s, uint32_t len)
+{
+    s->consumed += len + DGON_WIRE_CREDIT_OVERHEAD;
+    if (s->consumed >= s->engine->window / 2) {
+        s->consumed = 0;
+        dgon_registry_notify_link(s->engine->registry, s->ref);
+    }
+}
+
+typedef enum { STEP_NONE, STEP_MORE, STEP_FINAL } mod_dgon_step;
+
+/* One record from the ring into `out` (or the answer). STEP_FINAL: *how says how the stream goes on. */
+static mod_dgon_step step(mod_dgon_stream *s, dgon_buf *out, mod_dgon_pump *how)
+{
+    dgon_ring down = dgon_registry_down(s->engine->registry, s->ref.slot);
+    dgon_ring_record rec;
+    /* read before the ring is looked at: what stands in the ring was put there before DONE */
+    bool done = dgon_registry_phase(s->engine->registry, s->ref, NULL, NULL) == DGON_JOB_DONE;
+    dgon_status st = dgon_ring_peek_spsc(&down, &rec);
+    if (st == DGON_AGAIN) {
+        if (!done)
+            return STEP_NONE;
+        *how = attempt_lost(s, out);
+        return STEP_FINAL;
+    }
+    if (st != DGON_OK) {
+        dgon_error_set(&s->error, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL, "The gateway lost track of this job.");
+        *how = mod_dgon_client_fail(s, out);
+        return STEP_FINAL;
+    }
+    switch (rec.type) {
+    case DGON_REC_EVENT:
+    case DGON_REC_EVENT_PART:
+        if (!s->streaming || !on_event(s, out, &down, &rec)) {
+            *how = PUMP_BROKEN;
+            return STEP_FINAL;
+        }
+        break;
+    case DGON_REC_RAW:
+        if (s->streaming || !take_into(&s->answer, &down, &rec)) {
+            dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL,
+                           "The answer of the model server is too large.");
+            *how = mod_dgon_client_fail(s, out);
+            return STEP_FINAL;
+        }
+        s->last_content = s->now;
+        break;
+    case DGON_REC_END:
+        dgon_ring_take_spsc(&down, &rec, NULL);
+        *how = on_end(s, out);
+        return STEP_FINAL;
+    case DGON_REC_FAIL:
+        *how = on_fail(s, out, &down, &rec);
+        return STEP_FINAL;
+    case DGON_REC_STATUS:
+        s->accepted = true;
+        dgon_ring_take_spsc(&down, &rec, NULL);
+        return STEP_MORE;
+    default:
+        dgon_ring_take_spsc(&down, &rec, NULL);
+        return STEP_MORE;
+    }
+    consumed(s, rec.len);
+    return STEP_MORE;
+}
+
+mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out)
+{
+    mod_dgon_pump how = PUMP_WAIT;
+    if (s->c->aborted) {
+        mod_dgon_client_gone(s);
+        return PUMP_BROKEN;
+    }
+    for (unsigned rounds = 0; s->has_job && !s->over; rounds++) {
+        if (rounds == ROUNDS_MAX) {
+            dgon_registry_notify(s->engine->registry, s->engine->child, s->ref.slot);
+            break;
+        }
+        if (s->body_at < s->body.len)
+            feed_body(s);
+        if (s->mc != NULL && mod_dgon_conn_blocked(s->mc))
+            break; /* the ring holds the rest; the agent's credit runs out and its backend waits */
+        mod_dgon_step last = STEP_MORE;
+        while (last == STEP_MORE && out->len < FILL_MAX)
+            last = step(s, out, &how);
+        if (last == STEP_FINAL)
+            return how;
+        if (s->answer.len > ANSWER_HOLD && !s->streaming) {
+            begin(s);
+            content_begins(s);
+            if (!write_out(s, &s->answer, false))
+                how = PUMP_BROKEN;
+        }
+        if (out->len > 0 && !write_out(s, out, false))
+            how = PUMP_BROKEN;
+        if (how == PUMP_BROKEN) {
+            mod_dgon_client_gone(s);
+            return how;
+        }
+        if (last == STEP_NONE)
+            break;
+    }
+    return PUMP_WAIT;
+}
+
+/* ---- deadlines ---- */
+
+static mod_dgon_pump timed_out(mod_dgon_stream *s, dgon_buf *out, const char *text)
+{
+    dgon_error_set(&s->error, HTTP_GATEWAY_TIME_OUT, "timeout", NULL, "%s", text);
+    return mod_dgon_client_fail(s, out);
+}
+
+static bool any_agent(mod_dgon_stream *s)
+{
+    dgon_registry_model_info info;
+    return dgon_registry_model_get(s->engine->registry, s->spec.model, &info) == DGON_OK && info.agents > 0;
+}
+
+static mod_dgon_pump tick_queued(mod_dgon_stream *s, dgon_buf *out)
+{
+    uint64_t waited = s->now - s->started;
+    if (waited >= (uint64_t)s->conf->queue_timeout)
+        return timed_out(s, out, "No agent had a free slot for this request in time (DgonQueueTimeout).");
+    if (waited >= (uint64_t)s->conf->agent_wait && !any_agent(s)) {
+        dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "no_capacity", "model",
+                       "No agent offers the model '%s' at the moment.", s->model);
+        s->error.retry_after = 5;
+        return mod_dgon_client_fail(s, out);
+    }
+    return PUMP_WAIT;
+}
+
+static mod_dgon_pump tick_bound(mod_dgon_stream *s, dgon_buf *out)
+{
+    if (!s->was_bound) {
+        s->was_bound = true;
+        s->bound_at = s->now;
+    }
+    if (s->last_content > s->bound_at || s->content_sent) {
+        uint64_t since = s->last_content > s->blocked_since ? s->last_content : s->blocked_since;
+        if (!(s->mc != NULL && mod_dgon_conn_blocked(s->mc)) &&
+            s->now - since >= (uint64_t)s->conf->gap_timeout)
+            return timed_out(s, out, "The model server fell silent in the middle of its answer (DgonTokenGapTimeout).");
+        return PUMP_WAIT;
+    }
+    if (s->now - s->bound_at >= (uint64_t)s->conf->first_token_timeout) {
+        dgon_error_set(&s->error, HTTP_GATEWAY_TIME_OUT, "timeout", NULL,
+                       "The model server gave no first token in time (DgonFirstTokenTimeout).");
+        return retry_elsewhere(s) ? PUMP_WAIT : mod_dgon_client_fail(s, out);
+    }
+    if (!s->accepted && s->now - s->bound_at >= (uint64_t)s->conf->accept_timeout)
+        (void)retry_elsewhere(s);
+    return PUMP_WAIT;
+}
+
+/* Comments keep proxies and people patient while nothing else comes. */
+static dgon_status comments(mod_dgon_stream *s, dgon_buf *out, bool queued)
+{
+    if (!s->streaming || s->in_event ||
+        (!s->headers_sent && s->now - s->started < (uint64_t)s->conf->header_hold))
+        return DGON_OK;
+    if (queued && s->now - s->queued_told_at >= QUEUE_LOOK_MS) {
+        uint32_t place = dgon_registry_position(s->engine->registry, s->ref);
+        s->queued_told_at = s->now;
+        if (place > 0 && place != s->queued_told) {
+            char text[32];
+            s->queued_told = place;
+            apr_snprintf(text, sizeof(text), "queued %u", place);
+            begin(s);
+            return dgon_sse_write_comment(out, text);
+        }
+    }
+    if (!s->headers_sent || s->now - s->last_write >= (uint64_t)s->conf->ping_interval) {
+        begin(s);
+        return dgon_sse_write_comment(out, "ping");
+    }
+    return DGON_OK;
+}
+
+static void sooner(uint64_t *due, uint64_t at)
+{
+    if (at < *due)
+        *due = at;
+}
+
+static uint64_t next_due(mod_dgon_stream *s, bool queued)
+{
+    uint64_t due = s->now + 60000;
+    if (s->requeue)
+        sooner(&due, s->requeue_at);
+    if (s->probing)
+        sooner(&due, s->probe_at);
+    if (queued || s->requeue) {
+        sooner(&due, s->now + QUEUE_LOOK_MS);
+        sooner(&due, s->started + (uint64_t)s->conf->queue_timeout);
+    } else if (s->content_sent) {
+        sooner(&due, s->last_content + (uint64_t)s->conf->gap_timeout);
+    } else if (s->was_bound) {
+        sooner(&due, s->bound_at + (uint64_t)s->conf->first_token_timeout);
+        if (!s->accepted)
+            sooner(&due, s->bound_at + (uint64_t)s->conf->accept_timeout);
+    }
+    if (s->streaming && !s->headers_sent)
+        sooner(&due, s->started + (uint64_t)s->conf->header_hold);
+    else if (s->streaming)
+        sooner(&due, s->last_write + (uint64_t)s->conf->ping_interval);
+    if (s->blocked_since != 0 && s->mc != NULL && mod_dgon_conn_blocked(s->mc))
+        sooner(&due, s->blocked_since + (uint64_t)s->conf->write_timeout);
+    return due > s->now ? due : s->now + 20;
+}
+
+/* A client that takes nothing: its socket stays full. */
+static bool too_slow(mod_dgon_stream *s)
+{
+    if (s->mc == NULL)
+        return false;
+    if (!mod_dgon_conn_blocked(s->mc)) {
+        s->blocked_since = 0;
+        return false;
+    }
+    if (s->blocked_since == 0)
+        s->blocked_since = s->now;
+    return s->now - s->blocked_since >= (uint64_t)s->conf->write_timeout;
+}
+
+mod_dgon_pump mod_dgon_client_tick(mod_dgon_stream *s, dgon_buf *out, uint64_t *due)
+{
+    mod_dgon_pump how = PUMP_WAIT;
+    if (too_slow(s)) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, s->r,
+                      "DGON0041: client took nothing for DgonWriteTimeout: dropped");
+        mod_dgon_client_gone(s);
+        s->c->aborted = 1;
+        return PUMP_BROKEN;
+    }
+    if (s->requeue && s->now >= s->requeue_at && submit(s) != DGON_OK)
+        return mod_dgon_client_fail(s, out);
+    dgon_job_phase phase =
+        s->has_job ? dgon_registry_phase(s->engine->registry, s->ref, NULL, NULL) : DGON_JOB_QUEUED;
+    bool queued = phase == DGON_JOB_QUEUED;
+    if (queued)
+        how = tick_queued(s, out);
+    else if (phase != DGON_JOB_DONE)
+        how = tick_bound(s, out);
+    if (how != PUMP_WAIT)
+        return how;
+    if (s->mc == NULL || !mod_dgon_conn_blocked(s->mc)) {
+        if (comments(s, out, queued) != DGON_OK ||
+            (out->len > 0 && !write_out(s, out, false))) {
+            mod_dgon_client_gone(s);
+            return PUMP_BROKEN;
+        }
+    }
+    *due = next_due(s, queued);
+    return PUMP_WAIT;
+}
+
+/* ---- the suspended stream: engine thread ---- */
+
+static mod_dgon_stream *of_timer(mod_dgon_timer *t)
+{
+    return (mod_dgon_stream *)(void *)((char *)t - offsetof(mod_dgon_stream, timer));
+}
+
+static void probe_step(mod_dgon_stream *s)
+{
+    if (!s->probing || s->now < s->probe_at)
+        return;
+    s->probing = false; /* the second ping went through: half-closed, it still listens */
+    if (!mod_dgon_client_probe(s, &s->engine->out)) {
+        mod_dgon_client_gone(s);
+        end_suspended(s, PUMP_BROKEN);
+    }
+}
+
+static void stream_timer(mod_dgon_timer *t, uint64_t now)
+{
+    mod_dgon_stream *s = of_timer(t);
+    s->now = now;
+    probe_step(s);
+    if (!s->over)
+        run_suspended(s);
+}
+
+static void run_suspended(mod_dgon_stream *s)
+{
+    mod_dgon_engine *e = s->engine;
+    uint64_t due = 0;
+    s->now = e->now;
+    dgon_buf_reset(&e->out);
+    mod_dgon_pump how = mod_dgon_client_pump(s, &e->out);
+    if (how == PUMP_WAIT)
+        how = mod_dgon_client_tick(s, &e->out, &due);
+    if (how != PUMP_WAIT)
+        end_suspended(s, how);
+    else
+        mod_dgon_timer_set(&e->wheel, &s->timer, due, stream_timer);
+}
+
+/* Records came. The token path: no timer is moved unless the stream was not timed yet. */
+void mod_dgon_client_news(mod_dgon_stream *s)
+{
+    mod_dgon_engine *e = s->engine;
+    s->now = e->now;
+    if (!s->content_sent) {
+        run_suspended(s);
+        return;
+    }
+    dgon_buf_reset(&e->out);
+    mod_dgon_pump how = mod_dgon_client_pump(s, &e->out);
+    if (how != PUMP_WAIT) {
+        end_suspended(s, how);
+    } else if (mod_dgon_conn_blocked(s->mc) && s->blocked_since == 0) {
+        s->blocked_since = e->now;
+        mod_dgon_timer_set(&e->wheel, &s->timer, e->now + (uint64_t)s->conf->write_timeout, stream_timer);
+    }
+}
+
+static void unlist(mod_dgon_stream *s)
+{
+    if (s->next == NULL)
+        return;
+    if (s->next == s) {
+        s->engine->streams = NULL;
+    } else {
+        s->prev->next = s->next;
+        s->next->prev = s->prev;
+        if (s->engine->streams == s)
+            s->engine->streams = s->next;
+    }
+    s->next = s->prev = NULL;
+}
+
+static void end_suspended(mod_dgon_stream *s, mod_dgon_pump how)
+{
+    mod_dgon_client_gone(s); /* no-op when it is over already */
+    mod_dgon_timer_stop(&s->timer);
+    unlist(s);
+    mod_dgon_conn_done(s->mc, s->r, how == PUMP_BROKEN);
+}
+
+static void adopted(void *user)
+{
+    mod_dgon_stream *s = user;
+    mod_dgon_engine *e = s->engine;
+    if (e->streams == NULL) {
+        s->next = s->prev = s;
+        e->streams = s;
+    } else {
+        s->next = e->streams;
+        s->prev = e->streams->prev;
+        s->prev->next = s;
+        s->next->prev = s;
+    }
+    listen_to(s);
+    run_suspended(s);
+}
+
+static void event(void *user, uint32_t events)
+{
+    mod_dgon_stream *s = user;
+    s->now = s->engine->now;
+    if (s->c->aborted || (events & (EPOLLHUP | EPOLLERR))) {
+        s->c->aborted = 1;
+        mod_dgon_client_gone(s);
+        end_suspended(s, PUMP_BROKEN);
+        return;
+    }
+    if (events & EPOLLRDHUP) {
+        /* gone or only half-closed? A gone client's kernel answers a write with a reset. */
+        dgon_buf_reset(&s->engine->out);
+        if (!s->streaming || s->in_event || !mod_dgon_client_probe(s, &s->engine->out)) {
+            mod_dgon_client_gone(s);
+            end_suspended(s, PUMP_BROKEN);
+            return;
+        }
+        s->probing = true;
+        s->probe_at = s->now + PROBE_MS;
+        mod_dgon_timer_set(&s->engine->wheel, &s->timer, s->probe_at, stream_timer);
+    }
+    if (events & EPOLLOUT) {
+        s->blocked_since = 0;
+        run_suspended(s);
+    }
+}
+
+void mod_dgon_client_fail_all(mod_dgon_engine *e)
+{
+    while (e->streams != NULL) {
+        mod_dgon_stream *s = e->streams;
+        s->now = e->now;
+        dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "server_restarting", NULL,
+                       "The gateway restarts. Send the request again.");
+        s->error.retry_after = 1;
+        dgon_buf_reset(&e->out);
+        end_suspended(s, mod_dgon_client_fail(s, &e->out));
+    }
+}
+
+static const mod_dgon_conn_user stream_user = {adopted, event};
+
+int mod_dgon_client_run(mod_dgon_stream *s)
+{
+    mod_dgon_engine *e = s->engine;
+    s->mc = mod_dgon_conn_get(s->c);
+    if (s->mc == NULL || s->c->master != NULL || !e->async || s->c->cs == NULL) {
+        s->mc = NULL;
+        return mod_dgon_client_block(s);
+    }
+    if (mod_dgon_client_admit(s) != DGON_OK)
+        return mod_dgon_error_send(s->r, &s->error);
+    return mod_dgon_conn_suspend(s->mc, e, &stream_user, s);
+}

@@ -1,0 +1,83 @@
+/* A client's stream: one request from admission to its last byte. The same job code serves a suspended connection in the engine
+ * and a worker in the blocking loop; they differ in who waits and in whether a write may block. */
+#ifndef MOD_DGON_CLIENT_H
+#define MOD_DGON_CLIENT_H
+
+#include "mod_dgon_conn.h"
+#include "mod_dgon_engine.h"
+
+#include "dgon/error.h"
+
+typedef struct mod_dgon_stream mod_dgon_stream;
+
+typedef enum mod_dgon_pump {
+    PUMP_WAIT = 0, /* nothing to do until news, a timer or the socket */
+    PUMP_ENDED,    /* the answer is complete (an error object or event counts as one) */
+    PUMP_BROKEN    /* it cannot be completed: the connection must break visibly */
+} mod_dgon_pump;
+
+struct mod_dgon_stream {
+    mod_dgon_engine *engine;
+    const mod_dgon_conf *conf;
+    request_rec *r;
+    conn_rec *c;
+    mod_dgon_conn *mc; /* NULL in the blocking loop */
+    apr_bucket_brigade *bb; /* for one write at a time */
+    int wakefd;        /* blocking loop: the worker's eventfd */
+    mod_dgon_stream *next, *prev; /* in engine->streams */
+    mod_dgon_timer timer;
+    uint64_t now;
+
+    /* the request */
+    char model[DGON_WIRE_NAME_MAX + 1];
+    dgon_buf body; /* kept for a retry until the first content went out */
+    size_t body_at;
+    bool streaming;
+
+    /* the job */
+    dgon_job_spec spec;
+    dgon_job_ref ref;
+    bool has_job;
+    bool accepted;         /* the agent has the body and a slot for it */
+    bool was_bound;
+    bool content_sent;     /* something of the answer went out: no retry any more */
+    bool requeue;          /* an agent refused for want of a slot: claimed again at requeue_at */
+    uint32_t consumed;     /* of the down ring since the link child was told */
+    unsigned requeues;
+    uint64_t started, bound_at, requeue_at, queued_told_at;
+    uint64_t last_content, last_write, blocked_since;
+    uint32_t queued_told;
+
+    /* the answer */
+    bool headers_sent, in_event, over, probing;
+    uint64_t probe_at;
+    dgon_buf answer; /* a whole JSON answer, until its end is known */
+    dgon_error error;
+    uint64_t events;
+};
+
+/* Worker: a stream for r with pool lifetime; body is the caller's to fill. */
+mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e, const mod_dgon_conf *conf);
+/* Worker: admits the job and runs it to its end. Returns what the handler must return. */
+int mod_dgon_client_run(mod_dgon_stream *s);
+
+/* Engine thread. */
+void mod_dgon_client_news(mod_dgon_stream *s);
+/* Ends every suspended stream with an error ("server_restarting"). */
+void mod_dgon_client_fail_all(mod_dgon_engine *e);
+
+/* Owner of the stream (engine or its worker), shared by both ways; mod_dgon_block.c has the other one. */
+dgon_status mod_dgon_client_admit(mod_dgon_stream *s);
+mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out);
+/* Deadlines. *due: when to call again at the latest. */
+mod_dgon_pump mod_dgon_client_tick(mod_dgon_stream *s, dgon_buf *out, uint64_t *due);
+/* Ends it with s->error: as status and object, or as an event. */
+mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out);
+/* The client is gone: cancel. */
+void mod_dgon_client_gone(mod_dgon_stream *s);
+/* Sends 200 and a comment although nothing came yet. False: the connection is dead. */
+bool mod_dgon_client_probe(mod_dgon_stream *s, dgon_buf *out);
+/* The blocking loop: HTTP/2 streams, worker and prefork MPM. */
+int mod_dgon_client_block(mod_dgon_stream *s);
+
+#endif

@@ -1,0 +1,339 @@
+#include "mod_dgon_config.h"
+
+#include "dgon/registry.h"
+
+#include <ap_mpm.h>
+#include <http_core.h>
+#include <apr_file_io.h>
+#include <apr_lib.h>
+#include <apr_strings.h>
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+
+typedef enum mod_dgon_unit { UNIT_COUNT, UNIT_BYTES, UNIT_TIME } mod_dgon_unit;
+
+/* One row a number: name, range, default. Parsing, merging, defaults and the check of conf/dgon.conf all read this table. */
+typedef struct mod_dgon_number {
+    const char *name;
+    size_t offset;
+    mod_dgon_unit unit;
+    int64_t min, max, def;
+    bool global; /* the segment is one for the whole server */
+    bool power_of_two;
+} mod_dgon_number;
+
+#define FIELD(f) offsetof(mod_dgon_conf, f)
+#define HOUR_MS  (3600 * 1000)
+
+static const mod_dgon_number numbers[] = {
+    {"DgonMaxJobs", FIELD(max_jobs), UNIT_COUNT, 16, DGON_REGISTRY_JOBS_MAX, 4096, true, false},
+    {"DgonRingSize", FIELD(ring_size), UNIT_BYTES, DGON_RING_MIN, DGON_RING_MAX, 16384, true, true},
+    {"DgonMaxAgents", FIELD(max_agents), UNIT_COUNT, 1, DGON_REGISTRY_LINKS_MAX, 256, true, false},
+    {"DgonMaxModels", FIELD(max_models), UNIT_COUNT, 1, DGON_REGISTRY_MODELS_MAX, 1024, true, false},
+    {"DgonMaxRequestBody", FIELD(max_body), UNIT_BYTES, 1024, INT64_C(1) << 30, 32 << 20, false, false},
+    {"DgonQueueMax", FIELD(queue_max), UNIT_COUNT, 0, DGON_REGISTRY_JOBS_MAX, 256, false, false},
+    {"DgonQueueTimeout", FIELD(queue_timeout), UNIT_TIME, 100, HOUR_MS, 60000, false, false},
+    {"DgonAgentWait", FIELD(agent_wait), UNIT_TIME, 0, HOUR_MS, 5000, false, false},
+    {"DgonAcceptTimeout", FIELD(accept_timeout), UNIT_TIME, 100, HOUR_MS, 5000, false, false},
+    {"DgonFirstTokenTimeout", FIELD(first_token_timeout), UNIT_TIME, 100, 24 * HOUR_MS, 120000, false, false},
+    {"DgonTokenGapTimeout", FIELD(gap_timeout), UNIT_TIME, 100, 24 * HOUR_MS, 60000, false, false},
+    {"DgonWriteTimeout", FIELD(write_timeout), UNIT_TIME, 100, HOUR_MS, 60000, false, false},
+    {"DgonHeaderHold", FIELD(header_hold), UNIT_TIME, 0, HOUR_MS, 3000, false, false},
+    {"DgonPingInterval", FIELD(ping_interval), UNIT_TIME, 100, HOUR_MS, 15000, false, false},
+    {"DgonDrainTimeout", FIELD(drain_timeout), UNIT_TIME, 0, 24 * HOUR_MS, 30000, true, false},
+    {"DgonLinkPing", FIELD(link_ping), UNIT_TIME, 1000, HOUR_MS, 20000, true, false},
+    {"DgonLinkHangup", FIELD(link_hangup), UNIT_TIME, 2000, HOUR_MS, 35000, true, false},
+    {"DgonAttempts", FIELD(attempts), UNIT_COUNT, 1, 3, 3, false, false},
+};
+#define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
+
+static int64_t *number_at(mod_dgon_conf *conf, const mod_dgon_number *n)
+{
+    return (int64_t *)(void *)((char *)conf + n->offset);
+}
+
+void *mod_dgon_config_create(apr_pool_t *p, server_rec *s)
+{
+    (void)s;
+    mod_dgon_conf *conf = apr_pcalloc(p, sizeof(*conf));
+    for (size_t i = 0; i < NUMBERS; i++)
+        *number_at(conf, &numbers[i]) = MOD_DGON_UNSET;
+    return conf;
+}
+
+void *mod_dgon_config_merge(apr_pool_t *p, void *base, void *add)
+{
+    mod_dgon_conf *conf = apr_pmemdup(p, add, sizeof(*conf));
+    mod_dgon_conf *from = base;
+    for (size_t i = 0; i < NUMBERS; i++) {
+        int64_t *v = number_at(conf, &numbers[i]);
+        if (*v == MOD_DGON_UNSET)
+            *v = *number_at(from, &numbers[i]);
+    }
+    if (conf->token_file == NULL)
+        conf->token_file = from->token_file;
+    return conf;
+}
+
+const mod_dgon_conf *mod_dgon_config_get(server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &dgon_module);
+}
+
+static const char *parse_bytes(const char *arg, int64_t *value)
+{
+    char *end = NULL;
+    apr_int64_t v = apr_strtoi64(arg, &end, 10);
+    if (end == arg || v < 0)
+        return "a number is needed, with K or M behind it if wanted";
+    if (*end == 'K' || *end == 'k') {
+        v *= 1024;
+        end++;
+    } else if (*end == 'M' || *end == 'm') {
+        v *= 1024 * 1024;
+        end++;
+    }
+    if (*end != '\0')
+        return "a number is needed, with K or M behind it if wanted";
+    *value = v;
+    return NULL;
+}
+
+static const char *parse_number(const mod_dgon_number *n, const char *arg, int64_t *value)
+{
+    if (n->unit == UNIT_TIME) {
+        apr_interval_time_t t = 0;
+        if (!apr_isdigit(arg[0]) || ap_timeout_parameter_parse(arg, &t, "s") != APR_SUCCESS)
+            return "a time is needed: 30, 30s, 500ms or 2min";
+        *value = t / 1000;
+        return NULL;
+    }
+    if (n->unit == UNIT_BYTES)
+        return parse_bytes(arg, value);
+    char *end = NULL;
+    *value = apr_strtoi64(arg, &end, 10);
+    return end == arg || *end != '\0' ? "a whole number is needed" : NULL;
+}
+
+static const char *range_text(apr_pool_t *p, const mod_dgon_number *n)
+{
+    if (n->unit == UNIT_TIME)
+        return apr_psprintf(p, "%" APR_INT64_T_FMT "ms to %" APR_INT64_T_FMT "s", (apr_int64_t)n->min,
+                            (apr_int64_t)(n->max / 1000));
+    return apr_psprintf(p, "%" APR_INT64_T_FMT " to %" APR_INT64_T_FMT "%s", (apr_int64_t)n->min,
+                        (apr_int64_t)n->max, n->power_of_two ? ", a power of two" : "");
+}
+
+static const char *cmd_number(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    (void)dummy;
+    const mod_dgon_number *n = cmd->info;
+    mod_dgon_conf *conf = ap_get_module_config(cmd->server->module_config, &dgon_module);
+
+    const char *wrong = ap_check_cmd_context(cmd, n->global ? GLOBAL_ONLY : NOT_IN_DIR_LOC_FILE);
+    if (wrong != NULL)
+        return wrong;
+    int64_t v = 0;
+    wrong = parse_number(n, arg, &v);
+    if (wrong != NULL)
+        return apr_psprintf(cmd->pool, "%s \"%s\": %s (range %s)", n->name, arg, wrong,
+                            range_text(cmd->pool, n));
+    if (v < n->min || v > n->max || (n->power_of_two && (v & (v - 1)) != 0))
+        return apr_psprintf(cmd->pool, "%s \"%s\" is out of range: write %s", n->name, arg,
+                            range_text(cmd->pool, n));
+    *number_at(conf, n) = v;
+    return NULL;
+}
+
+static const char *cmd_token_file(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    (void)dummy;
+    mod_dgon_conf *conf = ap_get_module_config(cmd->server->module_config, &dgon_module);
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    if (wrong != NULL)
+        return wrong;
+    conf->token_file = ap_server_root_relative(cmd->pool, arg);
+    if (conf->token_file == NULL)
+        return apr_pstrcat(cmd->pool, "DgonAgentTokenFile: invalid path ", arg, NULL);
+    return NULL;
+}
+
+#define CMD(name, i, help)                                                                         \
+    {name, {.take1 = cmd_number}, (void *)(uintptr_t)&numbers[i], RSRC_CONF, TAKE1, help}
+
+const command_rec mod_dgon_cmds[] = {
+    {"DgonAgentTokenFile",
+     {.take1 = cmd_token_file},
+     NULL,
+     RSRC_CONF,
+     TAKE1,
+     "file with the agents' tokens, one a line; not readable for others"},
+    CMD("DgonMaxJobs", 0, "jobs that may exist at once, waiting or running"),
+    CMD("DgonRingSize", 1, "bytes of each direction of a job, a power of two"),
+    CMD("DgonMaxAgents", 2, "links of agents that may exist at once"),
+    CMD("DgonMaxModels", 3, "model names that may be known at once"),
+    CMD("DgonMaxRequestBody", 4, "largest request body"),
+    CMD("DgonQueueMax", 5, "jobs that may wait for one model"),
+    CMD("DgonQueueTimeout", 6, "longest wait for a free slot"),
+    CMD("DgonAgentWait", 7, "longest wait for an agent to come back when none offers a known model"),
+    CMD("DgonAcceptTimeout", 8, "an agent that has not accepted a job by then is passed over if there is another"),
+    CMD("DgonFirstTokenTimeout", 9, "longest wait for the first token"),
+    CMD("DgonTokenGapTimeout", 10, "longest gap between two tokens"),
+    CMD("DgonWriteTimeout", 11, "a client that takes nothing for so long is dropped"),
+    CMD("DgonHeaderHold", 12, "the status line waits so long for the first token"),
+    CMD("DgonPingInterval", 13, "a comment is sent to a silent stream this often"),
+    CMD("DgonDrainTimeout", 14, "jobs may run on so long after a graceful restart"),
+    CMD("DgonLinkPing", 15, "a silent link is pinged this often"),
+    CMD("DgonLinkHangup", 16, "a link silent for so long is dead"),
+    CMD("DgonAttempts", 17, "agents that are tried for one job before its first byte"),
+    {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL},
+};
+
+static void set_defaults(mod_dgon_conf *conf)
+{
+    for (size_t i = 0; i < NUMBERS; i++)
+        if (*number_at(conf, &numbers[i]) == MOD_DGON_UNSET)
+            *number_at(conf, &numbers[i]) = numbers[i].def;
+}
+
+/* Tokens need not be secret from the administrator's eyes, but from everybody else's: the file must not be world-readable. */
+static int read_tokens(apr_pool_t *p, apr_pool_t *ptemp, server_rec *s, mod_dgon_conf *conf)
+{
+    apr_file_t *f;
+    apr_finfo_t info;
+    apr_status_t rv = apr_file_open(&f, conf->token_file, APR_READ | APR_BUFFERED, 0, ptemp);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, rv, s,
+                     "DGON0001: DgonAgentTokenFile %s cannot be read: create it with one token a line",
+                     conf->token_file);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    rv = apr_file_info_get(&info, APR_FINFO_PROT, f);
+    if (rv != APR_SUCCESS || (info.protection & (APR_WREAD | APR_WWRITE))) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, rv, s,
+                     "DGON0002: DgonAgentTokenFile %s is open to everybody: chmod 0640 it",
+                     conf->token_file);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    conf->tokens = apr_array_make(p, 4, sizeof(const char *));
+    char line[1024];
+    int number = 0;
+    while (apr_file_gets(line, sizeof(line), f) == APR_SUCCESS) {
+        number++;
+        char *start = line;
+        while (apr_isspace(*start))
+            start++;
+        char *end = start + strlen(start);
+        while (end > start && apr_isspace(end[-1]))
+            *--end = '\0';
+        if (*start == '\0' || *start == '#')
+            continue;
+        if (end - start < 16) {
+            ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s,
+                         "DGON0003: %s line %d: a token has at least 16 characters (try: openssl rand -hex 32)",
+                         conf->token_file, number);
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+        APR_ARRAY_PUSH(conf->tokens, const char *) = apr_pstrdup(p, start);
+    }
+    apr_file_close(f);
+    if (conf->tokens->nelts == 0)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "DGON0004: %s holds no token: no agent can connect", conf->token_file);
+    return OK;
+}
+
+int mod_dgon_config_load(apr_pool_t *p, apr_pool_t *ptemp, server_rec *s)
+{
+    for (server_rec *v = s; v != NULL; v = v->next)
+        set_defaults(ap_get_module_config(v->module_config, &dgon_module));
+
+    mod_dgon_conf *conf = ap_get_module_config(s->module_config, &dgon_module);
+    if (conf->link_hangup <= conf->link_ping) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s,
+                     "DGON0005: DgonLinkHangup must be longer than DgonLinkPing");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    conf->tokens = apr_array_make(p, 1, sizeof(const char *));
+    if (conf->token_file != NULL) {
+        int rc = read_tokens(p, ptemp, s, conf);
+        if (rc != OK)
+            return rc;
+    }
+    /* virtual hosts hold copies of the main server's pointer from the merge, made before it was filled */
+    for (server_rec *v = s->next; v != NULL; v = v->next) {
+        mod_dgon_conf *vconf = ap_get_module_config(v->module_config, &dgon_module);
+        vconf->tokens = conf->tokens;
+    }
+    return OK;
+}
+
+static int mpm_number(int what)
+{
+    int v = 0;
+    return ap_mpm_query(what, &v) == APR_SUCCESS ? v : 0;
+}
+
+/* mpm_event keeps the factor to itself, so it is read from the configuration's own tree. */
+static double async_factor(void)
+{
+    double factor = 2;
+    for (const ap_directive_t *d = ap_conftree; d != NULL; d = d->next)
+        if (strcasecmp(d->directive, "AsyncRequestWorkerFactor") == 0)
+            factor = atof(d->args);
+    return factor;
+}
+
+/* A suspended stream counts as a connection: mpm_event takes new ones only up to threads + idle * factor. */
+static void warn_async_factor(server_rec *s, int64_t jobs, int threads, int daemons)
+{
+    double holds = (1 + async_factor()) * threads * daemons;
+    if (threads > 0 && daemons > 0 && holds < (double)jobs)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "DGON0015: AsyncRequestWorkerFactor %g: all children together hold about %.0f streams, "
+                     "DgonMaxJobs is %" APR_INT64_T_FMT ". Write AsyncRequestWorkerFactor %.0f",
+                     async_factor(), holds, (apr_int64_t)jobs,
+                     (double)jobs / ((double)threads * daemons) + 1);
+}
+
+void mod_dgon_config_warn(server_rec *s)
+{
+    const mod_dgon_conf *conf = mod_dgon_config_get(s);
+    int limit = mpm_number(AP_MPMQ_HARD_LIMIT_DAEMONS);
+    int threads = mpm_number(AP_MPMQ_MAX_THREADS);
+    int daemons = mpm_number(AP_MPMQ_MAX_DAEMONS);
+
+    if (conf->token_file == NULL)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "DGON0010: no DgonAgentTokenFile: no agent can connect");
+    if (!mpm_number(AP_MPMQ_IS_ASYNC)) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "DGON0011: MPM %s: each stream and each agent link holds a worker thread; "
+                     "use mpm_event to hold thousands",
+                     ap_show_mpm());
+    } else if (limit <= daemons) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "DGON0012: ServerLimit %d leaves no spare child: while streams end in old children "
+                     "after a graceful restart, new connections wait. Raise ServerLimit above "
+                     "MaxRequestWorkers / ThreadsPerChild (%d)",
+                     limit, daemons);
+    }
+    if (mpm_number(AP_MPMQ_IS_ASYNC))
+        warn_async_factor(s, conf->max_jobs, threads, daemons);
+    struct rlimit rl;
+    rlim_t need = (rlim_t)(conf->max_jobs + conf->max_agents + threads + 64);
+    if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur != RLIM_INFINITY && rl.rlim_cur < need)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "DGON0013: at most %lu open files: too few for DgonMaxJobs %" APR_INT64_T_FMT
+                     " in one child. Set ulimit -n %lu or more before httpd starts",
+                     (unsigned long)rl.rlim_cur, (apr_int64_t)conf->max_jobs, (unsigned long)need);
+    if (ap_find_linked_module("mod_http2.c") != NULL && mpm_number(AP_MPMQ_IS_ASYNC))
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "DGON0014: HTTP/2 streams hold a thread each, at most 1.5 x ThreadsPerChild (%d) at once; "
+                     "set H2MaxWorkers, or Protocols http/1.1 where streams are many",
+                     threads);
+}

@@ -1,0 +1,243 @@
+#include "mod_dgon_engine.h"
+
+#include "mod_dgon_client.h"
+#include "mod_dgon_conn.h"
+#include "mod_dgon_link.h"
+#include "mod_dgon_shm.h"
+
+#include <ap_mpm.h>
+#include <apr_strings.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVENTS_MAX    256
+#define HANDOVER_SPIN 64 /* looks at a worker that has not left yet before the engine naps 1 ms */
+#define AUDIT_MS      1000
+
+static mod_dgon_engine *here;
+
+uint64_t mod_dgon_now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+mod_dgon_engine *mod_dgon_engine_get(void)
+{
+    return here;
+}
+
+void mod_dgon_engine_post(mod_dgon_engine *e, mod_dgon_task *t)
+{
+    mod_dgon_task *head = atomic_load_explicit(&e->inbox, memory_order_relaxed);
+    do {
+        t->next = head;
+    } while (!atomic_compare_exchange_weak(&e->inbox, &head, t));
+    /* only the first of a batch wakes: the engine empties the inbox before it sleeps */
+    if (head == NULL)
+        mod_dgon_shm_wake(NULL, e->child);
+}
+
+void mod_dgon_engine_drain(mod_dgon_engine *e)
+{
+    if (!atomic_exchange(&e->draining, true))
+        mod_dgon_shm_wake(NULL, e->child);
+}
+
+bool mod_dgon_engine_leaving(mod_dgon_engine *e)
+{
+    int state = AP_MPMQ_RUNNING;
+    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STOPPING)
+        mod_dgon_engine_drain(e);
+    return atomic_load(&e->draining) || atomic_load(&e->stopping);
+}
+
+static void run_inbox(mod_dgon_engine *e)
+{
+    mod_dgon_task *t = atomic_exchange(&e->inbox, NULL);
+    mod_dgon_task *fifo = NULL;
+    while (t != NULL) {
+        mod_dgon_task *next = t->next;
+        t->next = fifo;
+        fifo = t;
+        t = next;
+    }
+    while (fifo != NULL) {
+        t = fifo;
+        fifo = t->next;
+        t->fn(t);
+    }
+}
+
+/* A job slot has news: it may be of a client of this child, of a link of this child, or of both. */
+static void news(void *user, uint32_t slot)
+{
+    mod_dgon_engine *e = user;
+    if (slot >= e->jobs)
+        return;
+    mod_dgon_link_news(e, slot);
+    uintptr_t client = atomic_load(&e->clients[slot]);
+    if (client & 1) {
+        uint64_t one = 1;
+        ssize_t n = write((int)(client >> 1), &one, sizeof(one));
+        (void)n; /* full means awake already */
+    } else if (client != 0) {
+        mod_dgon_client_news((mod_dgon_stream *)client);
+    }
+}
+
+static void wake_fn(mod_dgon_watch *w, uint32_t events)
+{
+    (void)w;
+    (void)events;
+    uint64_t n;
+    ssize_t got = read(here->wakefd, &n, sizeof(n));
+    (void)got;
+}
+
+static void tick(mod_dgon_engine *e)
+{
+    e->next_tick = e->now + MOD_DGON_TICK_MS;
+    uint32_t swept = dgon_registry_sweep(e->registry, e->child);
+    if (swept > 0) {
+        dgon_registry_count(e->registry, e->child, DGON_COUNT_SWEPT, swept);
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, e->server,
+                     "DGON0030: finished what %u dead child process%s left", swept,
+                     swept == 1 ? "" : "es");
+    }
+    if (e->now >= e->next_audit) {
+        e->next_audit = e->now + AUDIT_MS;
+        dgon_registry_audit(e->registry, e->child);
+    }
+    mod_dgon_link_tick(e);
+}
+
+static void drain_step(mod_dgon_engine *e)
+{
+    if (!e->goaway_sent) {
+        e->goaway_sent = true;
+        e->drain_until = e->now + (uint64_t)e->conf->drain_timeout;
+        mod_dgon_link_goaway_all(e);
+    }
+    if (e->now < e->drain_until)
+        return;
+    mod_dgon_client_fail_all(e);
+    mod_dgon_link_close_all(e);
+}
+
+static void loop(mod_dgon_engine *e)
+{
+    static mod_dgon_watch wake = {wake_fn};
+    struct epoll_event ev[EVENTS_MAX];
+    struct epoll_event add = {.events = EPOLLIN, .data.ptr = &wake};
+    unsigned spins = 0;
+
+    (void)epoll_ctl(e->epfd, EPOLL_CTL_ADD, e->wakefd, &add);
+    while (!atomic_load(&e->stopping)) {
+        run_inbox(e);
+        bool waiting = mod_dgon_conn_handover_run(e);
+        dgon_registry_collect(e->registry, e->child, news, e);
+        if (e->now >= e->next_tick)
+            tick(e);
+        mod_dgon_wheel_run(&e->wheel, e->now);
+        if (atomic_load(&e->draining))
+            drain_step(e);
+        bool more = mod_dgon_conn_again_run(e);
+        mod_dgon_link_flush_all(e);
+
+        int timeout = mod_dgon_wheel_wait(&e->wheel, e->now,
+                                          e->next_tick > e->now ? (int)(e->next_tick - e->now) : 0);
+        if (waiting) {
+            if (++spins < HANDOVER_SPIN) {
+                sched_yield();
+                timeout = 0;
+            } else if (timeout > 1) {
+                timeout = 1;
+            }
+        } else {
+            spins = 0;
+        }
+        if (more)
+            timeout = 0;
+        if (timeout > 0 &&
+            (atomic_load(&e->inbox) != NULL || !dgon_registry_sleep(e->registry, e->child)))
+            timeout = 0;
+        int n = epoll_wait(e->epfd, ev, EVENTS_MAX, timeout);
+        dgon_registry_awake(e->registry, e->child);
+        e->now = mod_dgon_now_ms();
+        for (int i = 0; i < n; i++) {
+            mod_dgon_watch *w = ev[i].data.ptr;
+            w->fn(w, ev[i].events);
+        }
+    }
+    run_inbox(e);
+    (void)mod_dgon_conn_handover_run(e);
+    mod_dgon_client_fail_all(e);
+    mod_dgon_link_close_all(e);
+    (void)mod_dgon_conn_handover_run(e);
+}
+
+static void *thread_main(void *arg)
+{
+    loop(arg);
+    return NULL;
+}
+
+static apr_status_t stop_cleanup(void *data)
+{
+    mod_dgon_engine_stop(data);
+    return APR_SUCCESS;
+}
+
+mod_dgon_engine *mod_dgon_engine_start(apr_pool_t *pchild, server_rec *s)
+{
+    mod_dgon_engine *e = calloc(1, sizeof(*e));
+    if (e == NULL)
+        return NULL;
+    e->server = s;
+    e->conf = mod_dgon_config_get(s);
+    e->jobs = (uint32_t)e->conf->max_jobs;
+    e->window = (uint32_t)e->conf->ring_size - DGON_RING_RESERVE;
+    int async = 0;
+    e->async = ap_mpm_query(AP_MPMQ_IS_ASYNC, &async) == APR_SUCCESS && async;
+    e->registry = mod_dgon_shm_join(s, &e->child, &e->wakefd);
+    e->clients = calloc(e->jobs, sizeof(*e->clients));
+    e->link_jobs = mod_dgon_link_jobs_create(e->jobs);
+    e->link_at = calloc((size_t)e->conf->max_agents, sizeof(struct mod_dgon_link *));
+    e->epfd = epoll_create1(EPOLL_CLOEXEC);
+    dgon_buf_init(&e->out, MOD_DGON_OUT_MAX);
+    if (e->registry == NULL || e->clients == NULL || e->link_jobs == NULL || e->link_at == NULL || e->epfd < 0 ||
+        dgon_buf_reserve(&e->out, MOD_DGON_OUT_MAX) != DGON_OK) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, APR_FROM_OS_ERROR(errno), s,
+                     "DGON0031: this child cannot take requests for models");
+        free(e);
+        return NULL;
+    }
+    e->now = mod_dgon_now_ms();
+    mod_dgon_wheel_init(&e->wheel, e->now);
+    here = e;
+    int rc = pthread_create(&e->thread, NULL, thread_main, e);
+    if (rc != 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, APR_FROM_OS_ERROR(rc), s,
+                     "DGON0032: the engine's thread cannot be started");
+        here = NULL;
+        return NULL;
+    }
+    apr_pool_pre_cleanup_register(pchild, e, stop_cleanup);
+    return e;
+}
+
+void mod_dgon_engine_stop(mod_dgon_engine *e)
+{
+    if (atomic_exchange(&e->stopping, true))
+        return;
+    mod_dgon_shm_wake(NULL, e->child);
+    pthread_join(e->thread, NULL);
+    mod_dgon_shm_leave(e->registry, e->child);
+}

@@ -1,0 +1,18 @@
+/* OpenAI's error object as an answer. */
+#ifndef MOD_DGON_ERROR_H
+#define MOD_DGON_ERROR_H
+
+#include "mod_dgon_private.h"
+
+#include "dgon/error.h"
+
+/* Worker: answers r with the error; returns what the handler must return (OK: the answer is written). */
+int mod_dgon_error_send(request_rec *r, const dgon_error *e);
+/* Sets status and headers for it, and the body into `out`; for who writes himself. */
+dgon_status mod_dgon_error_prepare(request_rec *r, const dgon_error *e, dgon_buf *out);
+/* Any answer: x-request-id. */
+void mod_dgon_error_request_id(request_rec *r);
+/* Makes httpd's own error pages under a dgon-api location JSON. */
+void mod_dgon_error_register(void);
+
+#endif

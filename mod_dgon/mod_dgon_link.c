@@ -1,0 +1,200 @@
+#include "mod_dgon_link_int.h"
+
+#include <http_protocol.h>
+#include <http_request.h>
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+void mod_dgon_link_dirty(mod_dgon_link *l)
+{
+    l->dirty = true;
+}
+
+void mod_dgon_link_end(mod_dgon_link *l, uint16_t code, const char *why)
+{
+    if (l->close_code != 0)
+        return;
+    l->close_code = code;
+    l->closed = l->engine->now;
+    ap_log_rerror(APLOG_MARK, code == 1012 || code == 1000 ? APLOG_INFO : APLOG_WARNING, 0, l->r,
+                  "DGON0050: link of agent %s closed: %u %s", l->agent[0] != '\0' ? l->agent : "(no hello)",
+                  code, why);
+    if (l->ws != NULL)
+        mod_dgon_ws_close(l->ws, code, why);
+    mod_dgon_link_dirty(l);
+}
+
+/* The record goes; its jobs are lost, which their clients hear of through the registry. */
+static void destroy(mod_dgon_link *l)
+{
+    mod_dgon_engine *e = l->engine;
+    mod_dgon_link_jobs_forget(l);
+    if (l->index != DGON_NONE) {
+        e->link_at[l->index] = NULL;
+        dgon_registry_link_close(e->registry, l->index);
+        if (l->close_code == 0)
+            ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, l->r, "DGON0051: agent %s has left", l->agent);
+    }
+    if (l->ws != NULL)
+        mod_dgon_ws_destroy(l->ws);
+    if (l->next == l) {
+        e->links = NULL;
+    } else {
+        l->prev->next = l->next;
+        l->next->prev = l->prev;
+        if (e->links == l)
+            e->links = l->next;
+    }
+    mod_dgon_conn_done(l->mc, l->r, true);
+    free(l);
+}
+
+static bool message(void *user, bool text, const unsigned char *p, size_t n)
+{
+    mod_dgon_link *l = user;
+    return text ? mod_dgon_link_control(l, (const char *)p, n) : mod_dgon_link_records(l, p, n);
+}
+
+static void adopted(void *user)
+{
+    mod_dgon_link *l = user;
+    mod_dgon_engine *e = l->engine;
+    l->opened = l->heard = l->pinged = e->now;
+    if (e->links == NULL) {
+        l->next = l->prev = l;
+        e->links = l;
+    } else {
+        l->next = e->links;
+        l->prev = e->links->prev;
+        l->prev->next = l;
+        l->next->prev = l;
+    }
+    l->ws = mod_dgon_ws_create(l->mc, DGON_WIRE_MESSAGE_MAX, message, l);
+    if (l->ws == NULL) {
+        destroy(l);
+        return;
+    }
+    mod_dgon_conn_again(l->mc); /* the hello may be here already */
+}
+
+static void event(void *user, uint32_t events)
+{
+    mod_dgon_link *l = user;
+    if ((events & (EPOLLHUP | EPOLLERR)) || l->mc->c->aborted || !mod_dgon_ws_read(l->ws)) {
+        destroy(l);
+        return;
+    }
+    if (mod_dgon_ws_heard(l->ws))
+        l->heard = l->engine->now;
+    mod_dgon_link_dirty(l);
+}
+
+int mod_dgon_link_adopt(request_rec *r, mod_dgon_engine *e)
+{
+    static const mod_dgon_conn_user user = {adopted, event};
+    mod_dgon_conn *mc = mod_dgon_conn_get(r->connection);
+    mod_dgon_link *l = calloc(1, sizeof(*l));
+    if (l == NULL)
+        return HTTP_SERVICE_UNAVAILABLE;
+    l->engine = e;
+    l->mc = mc;
+    l->r = r;
+    l->index = DGON_NONE;
+    return mod_dgon_conn_suspend(mc, e, &user, l);
+}
+
+void mod_dgon_link_flush_all(mod_dgon_engine *e)
+{
+    mod_dgon_link *l = e->links;
+    if (l == NULL)
+        return;
+    mod_dgon_link *last = l->prev;
+    for (bool end = false; !end;) {
+        mod_dgon_link *next = l->next;
+        end = l == last;
+        if (l->dirty) {
+            l->dirty = false;
+            if (!mod_dgon_ws_flush(l->ws))
+                destroy(l);
+            else
+                mod_dgon_link_jobs_feed(l);
+        }
+        l = next;
+    }
+}
+
+static void check_life(mod_dgon_link *l)
+{
+    mod_dgon_engine *e = l->engine;
+    uint64_t silent = e->now - l->heard;
+    if (l->close_code != 0) {
+        if (e->now - l->closed >= MOD_DGON_PROBE_MS) {
+            l->mc->c->aborted = 1; /* the close frame does not get through */
+            mod_dgon_link_dirty(l);
+        }
+        return;
+    }
+    if (l->index == DGON_NONE) {
+        if (e->now - l->opened >= MOD_DGON_HELLO_MS)
+            mod_dgon_link_end(l, DGON_CLOSE_PROTOCOL, "no hello");
+        return;
+    }
+    if (silent >= (uint64_t)e->conf->link_hangup || (l->probe_until != 0 && e->now >= l->probe_until)) {
+        if (l->probe_until == 0 || silent >= MOD_DGON_PROBE_MS) {
+            mod_dgon_link_end(l, DGON_CLOSE_TIMEOUT, "the agent does not answer");
+            l->mc->c->aborted = 1;
+            return;
+        }
+        l->probe_until = 0;
+    }
+    bool probe = dgon_registry_link_probe(e->registry, l->index);
+    if (probe)
+        l->probe_until = e->now + MOD_DGON_PROBE_MS;
+    if (probe || (silent >= (uint64_t)e->conf->link_ping &&
+                  e->now - l->pinged >= (uint64_t)e->conf->link_ping)) {
+        l->pinged = e->now;
+        (void)mod_dgon_ws_ping(l->ws);
+        mod_dgon_link_dirty(l);
+    }
+    if (l->draining && l->jobs == 0 && l->goaway_at != 0 && e->now - l->goaway_at >= MOD_DGON_PROBE_MS)
+        mod_dgon_link_end(l, 1012, "restart");
+    if (l->cancels > 0)
+        mod_dgon_link_jobs_overdue(l);
+}
+
+static void each(mod_dgon_engine *e, void (*fn)(mod_dgon_link *l))
+{
+    mod_dgon_link *l = e->links;
+    if (l == NULL)
+        return;
+    mod_dgon_link *last = l->prev;
+    for (bool end = false; !end;) {
+        mod_dgon_link *next = l->next;
+        end = l == last;
+        fn(l);
+        l = next;
+    }
+}
+
+void mod_dgon_link_tick(mod_dgon_engine *e)
+{
+    each(e, check_life);
+}
+
+void mod_dgon_link_goaway_all(mod_dgon_engine *e)
+{
+    each(e, mod_dgon_link_goaway);
+}
+
+static void close_restart(mod_dgon_link *l)
+{
+    mod_dgon_link_end(l, 1012, "restart");
+    (void)mod_dgon_ws_flush(l->ws);
+    destroy(l);
+}
+
+void mod_dgon_link_close_all(mod_dgon_engine *e)
+{
+    each(e, close_restart);
+}

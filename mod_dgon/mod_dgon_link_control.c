@@ -1,0 +1,147 @@
+#include "mod_dgon_link_int.h"
+
+#include "dgon/control.h"
+
+#include <apr_strings.h>
+
+#include <string.h>
+
+static bool send_control(mod_dgon_link *l, const dgon_ctl *c)
+{
+    dgon_buf *out = &l->engine->out;
+    dgon_buf_reset(out);
+    bool ok = dgon_ctl_write(out, c) == DGON_OK && mod_dgon_ws_text(l->ws, out->data, out->len);
+    dgon_buf_reset(out);
+    mod_dgon_link_dirty(l);
+    return ok;
+}
+
+static bool welcome(mod_dgon_link *l)
+{
+    mod_dgon_engine *e = l->engine;
+    dgon_ctl c;
+    dgon_ctl_init(&c);
+    c.type = DGON_CTL_WELCOME;
+    c.protocol = DGON_WIRE_VERSION;
+    c.link = l->index;
+    c.child = e->child;
+    c.children = dgon_registry_children_alive(e->registry);
+    c.window = e->window;
+    c.ping_s = (uint32_t)(e->conf->link_ping / 1000);
+    c.hangup_s = (uint32_t)(e->conf->link_hangup / 1000);
+    apr_cpystrn(c.gateway, MOD_DGON_VERSION, sizeof(c.gateway));
+    bool ok = send_control(l, &c);
+    dgon_ctl_fini(&c);
+    return ok;
+}
+
+static bool refuse(mod_dgon_link *l, uint16_t code, const char *why)
+{
+    mod_dgon_link_end(l, code, why);
+    return false;
+}
+
+static bool take_models(mod_dgon_link *l, const dgon_ctl *c)
+{
+    dgon_status st = dgon_registry_link_models(l->engine->registry, l->index, c->models, c->model_count);
+    if (st == DGON_EFULL)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, l->r,
+                      "DGON0052: agent %s: not all its models fit: raise DgonMaxModels", l->agent);
+    return st == DGON_OK || st == DGON_EFULL;
+}
+
+static bool hello(mod_dgon_link *l, const dgon_ctl *c)
+{
+    mod_dgon_engine *e = l->engine;
+    if (l->index != DGON_NONE)
+        return refuse(l, DGON_CLOSE_PROTOCOL, "second hello");
+    if (c->protocol_min > DGON_WIRE_VERSION || c->protocol_max < DGON_WIRE_VERSION)
+        return refuse(l, DGON_CLOSE_VERSION, "no common protocol version");
+    memcpy(l->agent, c->agent, sizeof(l->agent));
+    uint32_t index = DGON_NONE;
+    dgon_status st = dgon_registry_link_open(e->registry, e->child, c->agent, c->instance, c->slots, &index);
+    if (st == DGON_EEXIST)
+        return refuse(l, DGON_CLOSE_DUPLICATE, "another agent with this id is connected");
+    if (st != DGON_OK || index >= (uint32_t)e->conf->max_agents)
+        return refuse(l, DGON_CLOSE_FULL, "no room for another agent (DgonMaxAgents)");
+    l->index = index;
+    e->link_at[index] = l;
+    dgon_registry_count(e->registry, e->child, DGON_COUNT_LINKS, 1);
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, l->r, "DGON0053: agent %s connected: %u slots, %u models",
+                  l->agent, c->slots, c->model_count);
+    if (!welcome(l))
+        return refuse(l, 1011, "out of memory");
+    if (atomic_load(&e->draining)) {
+        mod_dgon_link_goaway(l);
+        return true;
+    }
+    return take_models(l, c) || refuse(l, DGON_CLOSE_FULL, "the models could not be taken");
+}
+
+bool mod_dgon_link_control(mod_dgon_link *l, const char *p, size_t n)
+{
+    dgon_registry *reg = l->engine->registry;
+    dgon_ctl c;
+    char why[128] = "malformed control message";
+    bool go_on = true;
+
+    dgon_ctl_init(&c);
+    if (dgon_ctl_parse(&c, p, n, why, sizeof(why)) != DGON_OK) {
+        go_on = refuse(l, DGON_CLOSE_PROTOCOL, why);
+    } else if (c.type == DGON_CTL_HELLO) {
+        go_on = hello(l, &c);
+    } else if (l->index == DGON_NONE && c.type != DGON_CTL_UNKNOWN) {
+        go_on = refuse(l, DGON_CLOSE_PROTOCOL, "hello must come first");
+    } else if (c.type == DGON_CTL_MODELS && !l->draining) {
+        go_on = take_models(l, &c);
+    } else if (c.type == DGON_CTL_CAPACITY) {
+        dgon_registry_link_slots(reg, l->index, c.slots);
+    } else if (c.type == DGON_CTL_DRAINING) {
+        l->draining = true;
+        dgon_registry_link_drain(reg, l->index);
+    }
+    dgon_ctl_fini(&c);
+    return go_on;
+}
+
+void mod_dgon_link_goaway(mod_dgon_link *l)
+{
+    dgon_ctl c;
+    if (l->goaway_at != 0 || l->index == DGON_NONE)
+        return;
+    l->draining = true;
+    l->goaway_at = l->engine->now;
+    dgon_registry_link_drain(l->engine->registry, l->index);
+    dgon_ctl_init(&c);
+    c.type = DGON_CTL_GOAWAY;
+    apr_cpystrn(c.reason, "restart", sizeof(c.reason));
+    c.drain_s = (uint32_t)(l->engine->conf->drain_timeout / 1000);
+    (void)send_control(l, &c);
+    dgon_ctl_fini(&c);
+}
+
+bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job, const dgon_job_spec *spec)
+{
+    dgon_registry_model_info info;
+    dgon_ctl c;
+    if (dgon_registry_model_get(l->engine->registry, spec->model, &info) != DGON_OK)
+        return false;
+    dgon_ctl_init(&c);
+    c.type = DGON_CTL_JOB;
+    c.job = job->number;
+    c.attempt = spec->attempt;
+    apr_cpystrn(c.op, "chat", sizeof(c.op));
+    memcpy(c.model, info.name, sizeof(c.model));
+    memcpy(c.public_model, info.name, sizeof(c.public_model));
+    apr_cpystrn(c.id, "chatcmpl-", sizeof(c.id));
+    for (unsigned i = 0; i < sizeof(spec->id); i++)
+        apr_snprintf(c.id + 9 + 2 * i, 3, "%02x", spec->id[i]);
+    c.created = spec->created;
+    c.stream = spec->stream;
+    c.body = spec->body_len;
+    c.deadline_ms = spec->first_token_ms;
+    memcpy(c.traceparent, spec->traceparent, sizeof(c.traceparent));
+    bool ok = send_control(l, &c);
+    dgon_ctl_fini(&c);
+    return ok;
+}

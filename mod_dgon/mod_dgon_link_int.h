@@ -1,0 +1,63 @@
+/* What the three files of a link share: its record, its jobs, its control messages. */
+#ifndef MOD_DGON_LINK_INT_H
+#define MOD_DGON_LINK_INT_H
+
+#include "mod_dgon_link.h"
+#include "mod_dgon_ws.h"
+
+#include "dgon/utf8.h"
+#include "dgon/wire.h"
+
+#define MOD_DGON_HELLO_MS   5000  /* a link says hello within */
+#define MOD_DGON_PROBE_MS   2000  /* and answers a ping within, when another instance wants its name */
+#define MOD_DGON_CANCEL_MS  30000 /* an agent confirms a cancel within */
+#define MOD_DGON_STRAYS_MAX 3     /* records of jobs that are not the agent's, before the link is closed */
+#define MOD_DGON_BODY_AHEAD (64u * 1024u) /* body bytes queued on one link; the rest waits in the rings */
+
+struct mod_dgon_link {
+    mod_dgon_link *next, *prev;
+    mod_dgon_engine *engine;
+    mod_dgon_conn *mc;
+    request_rec *r;
+    mod_dgon_ws *ws;
+    uint32_t index; /* in the registry; DGON_NONE before hello */
+    uint32_t jobs, cancels;
+    uint32_t sequence;
+    unsigned strays;
+    uint64_t opened, heard, pinged, probe_until, goaway_at, closed;
+    bool draining, dirty;
+    bool feeding; /* body waits in a ring because too much is queued already */
+    uint16_t close_code; /* 0: the link lives */
+    char agent[DGON_WIRE_ID_MAX + 1];
+};
+
+struct mod_dgon_link_job {
+    mod_dgon_link *link; /* NULL: the slot is no job of ours */
+    dgon_job_ref ref;
+    uint32_t number;
+    uint8_t attempt;
+    bool stream;
+    bool cancelled;
+    uint64_t body_left;
+    int64_t credit; /* what the agent may still send */
+    dgon_utf8 utf8;
+    uint64_t since, cancelled_at;
+};
+
+/* Closes the link with the code at the end of this turn; its jobs are lost. The first call counts. */
+void mod_dgon_link_end(mod_dgon_link *l, uint16_t code, const char *why);
+/* The link has something to send. */
+void mod_dgon_link_dirty(mod_dgon_link *l);
+
+/* mod_dgon_link_jobs.c */
+bool mod_dgon_link_records(mod_dgon_link *l, const unsigned char *p, size_t n);
+void mod_dgon_link_jobs_feed(mod_dgon_link *l);
+void mod_dgon_link_jobs_overdue(mod_dgon_link *l);
+void mod_dgon_link_jobs_forget(mod_dgon_link *l);
+
+/* mod_dgon_link_control.c */
+bool mod_dgon_link_control(mod_dgon_link *l, const char *p, size_t n);
+void mod_dgon_link_goaway(mod_dgon_link *l);
+bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job, const dgon_job_spec *spec);
+
+#endif

@@ -1,0 +1,220 @@
+#include "mod_dgon_ws.h"
+
+#include <http_protocol.h>
+#include <util_filter.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <wslay/wslay.h>
+
+#define READ_MAX   (64u * 1024u) /* taken from the connection at once */
+#define READ_TURNS 16            /* reads of one turn; then the others have theirs */
+
+struct mod_dgon_ws {
+    mod_dgon_conn *mc;
+    wslay_event_context_ptr ctx;
+    mod_dgon_ws_message fn;
+    void *user;
+    const char *in; /* of the bucket being read */
+    size_t in_len;
+    dgon_buf *out;
+    bool heard, stopped, failed;
+    apr_bucket_brigade *bb, *in_bb;
+};
+
+static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, int flags, void *user)
+{
+    mod_dgon_ws *ws = user;
+    (void)flags;
+    if (ws->in_len == 0) {
+        wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
+        return -1;
+    }
+    size_t n = len < ws->in_len ? len : ws->in_len;
+    memcpy(buf, ws->in, n);
+    ws->in += n;
+    ws->in_len -= n;
+    return (ssize_t)n;
+}
+
+static bool pass_out(mod_dgon_ws *ws)
+{
+    if (ws->out->len == 0)
+        return true;
+    APR_BRIGADE_INSERT_TAIL(ws->bb,
+                            apr_bucket_transient_create(ws->out->data, ws->out->len, ws->bb->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(ws->bb, apr_bucket_flush_create(ws->bb->bucket_alloc));
+    bool ok = mod_dgon_conn_write(ws->mc, ws->mc->c->output_filters, ws->bb);
+    dgon_buf_reset(ws->out);
+    return ok;
+}
+
+/* Gathers frames in the engine's scratch buffer, so that what is queued leaves in one write. */
+static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags, void *user)
+{
+    mod_dgon_ws *ws = user;
+    (void)flags;
+    size_t room = ws->out->max - ws->out->len;
+    if (room == 0) {
+        if (!pass_out(ws)) {
+            wslay_event_set_error(ctx, WSLAY_ERR_CALLBACK_FAILURE);
+            return -1;
+        }
+        room = ws->out->max;
+    }
+    if (ws->out->len == 0 && mod_dgon_conn_blocked(ws->mc)) {
+        wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
+        return -1;
+    }
+    size_t n = len < room ? len : room;
+    if (dgon_buf_add(ws->out, data, n) != DGON_OK) {
+        wslay_event_set_error(ctx, WSLAY_ERR_CALLBACK_FAILURE);
+        return -1;
+    }
+    return (ssize_t)n;
+}
+
+static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg, void *user)
+{
+    mod_dgon_ws *ws = user;
+    (void)ctx;
+    if (ws->stopped || wslay_is_ctrl_frame(arg->opcode))
+        return;
+    if (!ws->fn(ws->user, arg->opcode == WSLAY_TEXT_FRAME, arg->msg, arg->msg_length)) {
+        ws->stopped = true;
+        wslay_event_shutdown_read(ctx);
+    }
+}
+
+mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_message fn, void *user)
+{
+    static const struct wslay_event_callbacks callbacks = {
+        .recv_callback = on_recv, .send_callback = on_send, .on_msg_recv_callback = on_message};
+    mod_dgon_ws *ws = calloc(1, sizeof(*ws));
+    if (ws == NULL)
+        return NULL;
+    ws->mc = mc;
+    ws->fn = fn;
+    ws->user = user;
+    ws->out = &mc->engine->out;
+    ws->bb = apr_brigade_create(mc->c->pool, mc->c->bucket_alloc);
+    ws->in_bb = apr_brigade_create(mc->c->pool, mc->c->bucket_alloc);
+    if (wslay_event_context_server_init(&ws->ctx, &callbacks, ws) != 0) {
+        free(ws);
+        return NULL;
+    }
+    wslay_event_config_set_max_recv_msg_length(ws->ctx, max);
+    return ws;
+}
+
+void mod_dgon_ws_destroy(mod_dgon_ws *ws)
+{
+    wslay_event_context_free(ws->ctx);
+    free(ws);
+}
+
+/* Decoded data may sit in a filter (TLS) where epoll cannot see it: then the only end is "would block". */
+static bool read_once(mod_dgon_ws *ws, bool *more)
+{
+    conn_rec *c = ws->mc->c;
+    apr_bucket_brigade *bb = ws->in_bb;
+    apr_status_t rv = ap_get_brigade(c->input_filters, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, READ_MAX);
+    bool ok = rv == APR_SUCCESS || APR_STATUS_IS_EAGAIN(rv);
+    *more = rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); ok && b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+        const char *data;
+        apr_size_t n;
+        if (APR_BUCKET_IS_EOS(b)) {
+            ok = false;
+            break;
+        }
+        if (APR_BUCKET_IS_METADATA(b))
+            continue;
+        rv = apr_bucket_read(b, &data, &n, APR_NONBLOCK_READ);
+        if (rv != APR_SUCCESS) {
+            ok = APR_STATUS_IS_EAGAIN(rv);
+            break;
+        }
+        ws->heard = ws->heard || n > 0;
+        ws->in = data;
+        ws->in_len = n;
+        while (ok && ws->in_len > 0 && !ws->stopped) {
+            ok = wslay_event_recv(ws->ctx) == 0;
+            if (!wslay_event_get_read_enabled(ws->ctx))
+                break;
+        }
+        ws->in_len = 0;
+    }
+    apr_brigade_cleanup(bb);
+    return ok;
+}
+
+bool mod_dgon_ws_read(mod_dgon_ws *ws)
+{
+    bool more = true;
+    for (unsigned turn = 0; more && turn < READ_TURNS && !ws->stopped; turn++)
+        if (!read_once(ws, &more))
+            return false;
+    if (more && !ws->stopped) {
+        /* there may be more that epoll will not tell of again (edge-triggered): come back next turn */
+        mod_dgon_conn_again(ws->mc);
+    }
+    if (wslay_event_get_close_received(ws->ctx)) {
+        (void)mod_dgon_ws_flush(ws);
+        return false;
+    }
+    /* a frame that broke the protocol has a close queued by wslay: flush sends it and reports the end */
+    return true;
+}
+
+static bool queue(mod_dgon_ws *ws, uint8_t opcode, const void *p, size_t n)
+{
+    struct wslay_event_msg msg = {.opcode = opcode, .msg = p, .msg_length = n};
+    return wslay_event_queue_msg(ws->ctx, &msg) == 0;
+}
+
+bool mod_dgon_ws_text(mod_dgon_ws *ws, const char *p, size_t n)
+{
+    return queue(ws, WSLAY_TEXT_FRAME, p, n);
+}
+
+bool mod_dgon_ws_binary(mod_dgon_ws *ws, const unsigned char *p, size_t n)
+{
+    return queue(ws, WSLAY_BINARY_FRAME, p, n);
+}
+
+bool mod_dgon_ws_ping(mod_dgon_ws *ws)
+{
+    return queue(ws, WSLAY_PING, NULL, 0);
+}
+
+void mod_dgon_ws_close(mod_dgon_ws *ws, uint16_t code, const char *reason)
+{
+    size_t n = strlen(reason);
+    (void)!wslay_event_queue_close(ws->ctx, code, (const uint8_t *)reason, n > 120 ? 120 : n);
+}
+
+bool mod_dgon_ws_flush(mod_dgon_ws *ws)
+{
+    if (ws->mc->c->aborted)
+        return false;
+    if (!wslay_event_want_write(ws->ctx))
+        return !wslay_event_get_close_sent(ws->ctx);
+    dgon_buf_reset(ws->out);
+    int rc = wslay_event_send(ws->ctx);
+    if (rc != 0 || !pass_out(ws))
+        return false;
+    return !wslay_event_get_close_sent(ws->ctx);
+}
+
+size_t mod_dgon_ws_queued(const mod_dgon_ws *ws)
+{
+    return wslay_event_get_queued_msg_length(ws->ctx);
+}
+
+bool mod_dgon_ws_heard(mod_dgon_ws *ws)
+{
+    bool heard = ws->heard;
+    ws->heard = false;
+    return heard;
+}
