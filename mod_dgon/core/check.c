@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *dgon_check_type_name(const json_t *v)
 {
@@ -31,6 +32,18 @@ void dgon_check_place(const dgon_check *k, const char *name, char full[DGON_CHEC
 {
     (void)snprintf(full, DGON_CHECK_NAME_MAX, "%s%s%s", k->at,
                    *k->at != '\0' && *name != '\0' ? "." : "", name);
+}
+
+size_t dgon_check_enter(dgon_check *k, const char *name)
+{
+    size_t mark = strlen(k->at);
+    (void)snprintf(k->at + mark, sizeof k->at - mark, "%s%s", mark > 0 ? "." : "", name);
+    return mark;
+}
+
+void dgon_check_leave(dgon_check *k, size_t mark)
+{
+    k->at[mark] = '\0';
 }
 
 dgon_status dgon_check_missing(dgon_check *k, const char *name)

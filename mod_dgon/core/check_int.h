@@ -5,6 +5,7 @@
 #include "dgon/error.h"
 
 #include <jansson.h>
+#include <stddef.h>
 
 #define DGON_CHECK_NAME_MAX 128u
 
@@ -33,6 +34,9 @@ DGON_MUST_USE dgon_status dgon_check_wrong_value(dgon_check *k, const char *name
 
 /* The full name of a member: "messages[2].role"; name may be "". */
 void dgon_check_place(const dgon_check *k, const char *name, char full[DGON_CHECK_NAME_MAX]);
+/* Goes into a member: "messages[2]" becomes "messages[2].function"; leave with what enter gave. */
+size_t dgon_check_enter(dgon_check *k, const char *name);
+void dgon_check_leave(dgon_check *k, size_t mark);
 /* For people: "an object". */
 const char *dgon_check_type_name(const json_t *v);
 

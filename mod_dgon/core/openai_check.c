@@ -98,12 +98,15 @@ static dgon_status check_tool(dgon_check *k, const json_t *tool)
     if (s != DGON_OK || strcmp(json_string_value(type), "function") != 0)
         return s;
     s = dgon_check_required(k, tool, "function", DGON_IS_OBJECT, &function);
-    if (s == DGON_OK)
-        s = dgon_check_required(k, function, "name", DGON_IS_STRING, &v);
+    if (s != DGON_OK)
+        return s;
+    size_t mark = dgon_check_enter(k, "function");
+    s = dgon_check_required(k, function, "name", DGON_IS_STRING, &v);
     if (s == DGON_OK)
         s = dgon_check_optional(k, function, "description", DGON_IS_STRING, &v);
     if (s == DGON_OK)
         s = dgon_check_optional(k, function, "parameters", DGON_IS_OBJECT, &v);
+    dgon_check_leave(k, mark);
     return s;
 }
 

@@ -26,37 +26,36 @@ static bool is_data_url(const char *s)
     return data[k] == '\0';
 }
 
-static bool has_remote_url(json_t *part, const char **at);
+static const char *remote_member(json_t *part);
 
-static bool is_remote(const char *key, json_t *v, const char **at)
+static bool is_remote(const char *key, json_t *v)
 {
     json_t *element;
     size_t i;
-    *at = key;
     if (json_is_string(v))
         return ends_in_url(key) && !is_data_url(json_string_value(v));
     if (json_is_object(v))
-        return has_remote_url(v, at);
+        return remote_member(v) != NULL;
     json_array_foreach(v, i, element)
     {
-        if (is_remote(key, element, at))
+        if (is_remote(key, element))
             return true;
     }
     return false;
 }
 
-/* Is there a URL in a content part that somebody would have to fetch? Looks at every member whose
- * name ends in "url" in any case: servers differ in how they match names. *at names it. */
-static bool has_remote_url(json_t *part, const char **at)
+/* The member of a content part with a URL in it that somebody would have to fetch, or NULL. Every
+ * name that ends in "url" in any case counts: servers differ in how they match names. */
+static const char *remote_member(json_t *part)
 {
     const char *key;
     json_t *v;
     json_object_foreach(part, key, v)
     {
-        if (is_remote(key, v, at))
-            return true;
+        if (is_remote(key, v))
+            return key;
     }
-    return false;
+    return NULL;
 }
 
 static dgon_status check_image(dgon_check *k, const json_t *part)
@@ -69,17 +68,15 @@ static dgon_status check_image(dgon_check *k, const json_t *part)
         return DGON_OK;
     if (!json_is_object(image))
         return dgon_check_wrong_type(k, "image_url", "an object", image);
-    size_t n = strlen(k->at);
-    (void)snprintf(k->at + n, sizeof k->at - n, ".image_url");
+    size_t mark = dgon_check_enter(k, "image_url");
     dgon_status s = dgon_check_required(k, image, "url", DGON_IS_STRING, &url);
-    k->at[n] = '\0';
+    dgon_check_leave(k, mark);
     return s;
 }
 
 static dgon_status check_part(dgon_check *k, json_t *part, dgon_openai_request *r)
 {
     json_t *type, *text;
-    const char *at = "";
     if (!json_is_object(part))
         return dgon_check_wrong_type(k, "", "an object", part);
     dgon_status s = dgon_check_required(k, part, "type", DGON_IS_STRING, &type);
@@ -91,7 +88,8 @@ static dgon_status check_part(dgon_check *k, json_t *part, dgon_openai_request *
         r->has_image = true;
         s = check_image(k, part);
     }
-    if (s == DGON_OK && has_remote_url(part, &at)) {
+    const char *at = s == DGON_OK ? remote_member(part) : NULL;
+    if (at != NULL) {
         char full[DGON_CHECK_NAME_MAX];
         dgon_check_place(k, strlen(at) < 32 ? at : "", full);
         return dgon_check_refuse(
@@ -132,10 +130,13 @@ static dgon_status check_call(dgon_check *k, const json_t *call)
     if (s != DGON_OK || (v != NULL && strcmp(json_string_value(v), "function") != 0))
         return s;
     s = dgon_check_required(k, call, "function", DGON_IS_OBJECT, &function);
-    if (s == DGON_OK)
-        s = dgon_check_required(k, function, "name", DGON_IS_STRING, &v);
+    if (s != DGON_OK)
+        return s;
+    size_t mark = dgon_check_enter(k, "function");
+    s = dgon_check_required(k, function, "name", DGON_IS_STRING, &v);
     if (s == DGON_OK)
         s = dgon_check_required(k, function, "arguments", DGON_IS_STRING, &v);
+    dgon_check_leave(k, mark);
     return s;
 }
 

@@ -64,7 +64,10 @@ static bool has_word(const json_t *list, const char *word)
 
 static uint32_t context_of(const json_t *m)
 {
-    int64_t n = dgon_tree_int(json_object_get(m, "meta"), "n_ctx_train", 0);
+    const json_t *meta = json_object_get(m, "meta");
+    int64_t n = dgon_tree_int(meta, "n_ctx", 0); /* of a slot: what a request may fill */
+    if (n == 0)
+        n = dgon_tree_int(meta, "n_ctx_train", 0);
     if (n == 0)
         n = dgon_tree_int(m, "max_model_len", 0);
     if (n == 0)

@@ -1,0 +1,624 @@
+#include "dgon/openai.h"
+
+#include "dgon/control.h"
+
+#include "chat_stream.h"
+
+#define U           "{\"role\":\"user\",\"content\":\"x\"}"
+#define BODY(more)  "{\"model\":\"m\",\"messages\":[" U "]" more "}"
+#define MESSAGES(m) "{\"model\":\"m\",\"messages\":[" m "]}"
+#define PARTS(p)    MESSAGES("{\"role\":\"user\",\"content\":[" p "]}")
+#define IMAGE(url)  PARTS("{\"type\":\"image_url\",\"image_url\":{\"url\":\"" url "\"}}")
+
+/* ---- the check ---- */
+
+typedef struct check_case {
+    const char *body;
+    int http; /* 0: accepted */
+    const char *code, *param;
+} check_case;
+
+static const check_case check_cases[] = {
+    {BODY(""), 0, "", ""},
+    {" \n" BODY(",\"temperature\":0.7,\"top_p\":1,\"seed\":-5,\"stop\":[\"a\"],\"n\":2") "\n", 0,
+     "", ""},
+    {BODY(",\"temperature\":null,\"stop\":null,\"stream\":null,\"tools\":null,\"n\":null"), 0, "",
+     ""},
+    {BODY(",\"keep_alive\":\"5m\",\"num_ctx\":4096,\"x\":{\"y\":[1]}"), 0, "", ""},
+    {BODY(",\"x\":123456789012345678901234567890"), 0, "", ""},
+    {BODY(",\"max_tokens\":-1"), 0, "", ""},
+    {MESSAGES(
+         "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c\",\"type\":"
+         "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\","
+         "\"tool_call_id\":\"c\",\"content\":\"1\"}"),
+     0, "", ""},
+    {MESSAGES("{\"role\":\"developer\",\"content\":\"d\"},{\"role\":\"system\",\"content\":\"s\"},"
+              "{\"role\":\"function\",\"name\":\"f\",\"content\":null}"),
+     0, "", ""},
+    {IMAGE("data:image/png;base64,AAAA"), 0, "", ""},
+    {IMAGE("DATA:image/png;base64,AAAA"), 0, "", ""},
+    {PARTS("{\"type\":\"image_url\",\"image_url\":\"data:image/png;base64,AAAA\"}"), 0, "", ""},
+    {BODY(",\"tool_choice\":\"auto\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":"
+          "\"f\"}}]"),
+     0, "", ""},
+    {BODY(",\"stream\":true,\"stream_options\":{\"include_usage\":true}"), 0, "", ""},
+
+    {"", 400, "", ""},
+    {"nonsense", 400, "", ""},
+    {"[]", 400, "invalid_type", ""},
+    {BODY("") "x", 400, "", ""},
+    {BODY(",\"model\":\"other\""), 400, "", ""},
+    {BODY(",\"a\":\"\\u0000\""), 400, "", ""},
+    {BODY(",\"a\\u0000\":1"), 400, "", ""},
+    {BODY(",\"a\":\"\\ud800\""), 400, "", ""},
+    {BODY(",\"a\":\"\\udc00x\""), 400, "", ""},
+    {BODY(",\"a\":\"\xff\""), 400, "", ""},
+    {BODY(",\"a\":1e999"), 400, "", ""},
+    {"{\"messages\":[" U "]}", 400, "missing_required_parameter", "model"},
+    {"{\"model\":1,\"messages\":[" U "]}", 400, "invalid_type", "model"},
+    {"{\"model\":\"\",\"messages\":[" U "]}", 400, "missing_required_parameter", "model"},
+    {"{\"model\":\"a b\",\"messages\":[" U "]}", 404, "model_not_found", "model"},
+    {"{\"model\":\"m\"}", 400, "missing_required_parameter", "messages"},
+    {"{\"model\":\"m\",\"messages\":\"x\"}", 400, "invalid_type", "messages"},
+    {"{\"model\":\"m\",\"messages\":null}", 400, "invalid_type", "messages"},
+    {MESSAGES(""), 400, "empty_array", "messages"},
+    {MESSAGES("1"), 400, "invalid_type", "messages[0]"},
+    {MESSAGES(U ",{\"content\":\"x\"}"), 400, "missing_required_parameter", "messages[1].role"},
+    {MESSAGES(U "," U ",{\"role\":\"boss\",\"content\":\"x\"}"), 400, "invalid_value",
+     "messages[2].role"},
+    {MESSAGES("{\"role\":\"user\"}"), 400, "missing_required_parameter", "messages[0].content"},
+    {MESSAGES("{\"role\":\"user\",\"content\":null}"), 400, "invalid_type", "messages[0].content"},
+    {MESSAGES("{\"role\":\"assistant\",\"content\":null}"), 400, "invalid_type",
+     "messages[0].content"},
+    {MESSAGES("{\"role\":\"user\",\"content\":5}"), 400, "invalid_type", "messages[0].content"},
+    {MESSAGES("{\"role\":\"tool\",\"content\":\"x\"}"), 400, "missing_required_parameter",
+     "messages[0].tool_call_id"},
+    {MESSAGES("{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\","
+              "\"arguments\":{}}}]}"),
+     400, "invalid_type", "messages[0].tool_calls[0].function.arguments"},
+    {PARTS("\"x\""), 400, "invalid_type", "messages[0].content[0]"},
+    {PARTS("{\"type\":\"text\"}"), 400, "missing_required_parameter",
+     "messages[0].content[0].text"},
+    {PARTS("{\"type\":\"image_url\"}"), 400, "missing_required_parameter",
+     "messages[0].content[0].image_url"},
+    {IMAGE("http://169.254.169.254/latest"), 400, "unsupported_value",
+     "messages[0].content[0].image_url"},
+    {IMAGE("https://example.org/a.png"), 400, "unsupported_value",
+     "messages[0].content[0].image_url"},
+    {IMAGE("file:///etc/passwd"), 400, "unsupported_value", "messages[0].content[0].image_url"},
+    {IMAGE("gopher://127.0.0.1:25/"), 400, "unsupported_value", "messages[0].content[0].image_url"},
+    {IMAGE(" http://x"), 400, "unsupported_value", "messages[0].content[0].image_url"},
+    {IMAGE(""), 400, "unsupported_value", "messages[0].content[0].image_url"},
+    {PARTS("{\"type\":\"image_url\",\"image_url\":\"//host/a.png\"}"), 400, "unsupported_value",
+     "messages[0].content[0].image_url"},
+    {PARTS("{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:,x\",\"URL\":\"http://x\"}}"),
+     400, "unsupported_value", "messages[0].content[0].image_url"},
+    {PARTS("{\"type\":\"video_url\",\"video_url\":{\"url\":\"http://x\"}}"), 400,
+     "unsupported_value", "messages[0].content[0].video_url"},
+    {PARTS("{\"type\":\"image_url\",\"image_url\":{\"url\":[\"http://x\"]}}"), 400, "invalid_type",
+     "messages[0].content[0].image_url.url"},
+    {BODY(",\"stream\":1"), 400, "invalid_type", "stream"},
+    {BODY(",\"stream_options\":{}"), 400, "invalid_value", "stream_options"},
+    {BODY(",\"stream\":true,\"stream_options\":{\"include_usage\":\"y\"}"), 400, "invalid_type",
+     "stream_options.include_usage"},
+    {BODY(",\"temperature\":\"hot\""), 400, "invalid_type", "temperature"},
+    {BODY(",\"temperature\":2.1"), 400, "decimal_above_max_value", "temperature"},
+    {BODY(",\"temperature\":-0.1"), 400, "decimal_below_min_value", "temperature"},
+    {BODY(",\"top_p\":1.5"), 400, "decimal_above_max_value", "top_p"},
+    {BODY(",\"presence_penalty\":-3"), 400, "decimal_below_min_value", "presence_penalty"},
+    {BODY(",\"frequency_penalty\":3"), 400, "decimal_above_max_value", "frequency_penalty"},
+    {BODY(",\"top_logprobs\":21"), 400, "integer_above_max_value", "top_logprobs"},
+    {BODY(",\"n\":0"), 400, "integer_below_min_value", "n"},
+    {BODY(",\"n\":1.5"), 400, "invalid_type", "n"},
+    {BODY(",\"max_tokens\":\"1\""), 400, "invalid_type", "max_tokens"},
+    {BODY(",\"seed\":123456789012345678901234567890"), 400, "invalid_type", "seed"},
+    {BODY(",\"stop\":5"), 400, "invalid_type", "stop"},
+    {BODY(",\"stop\":[5]"), 400, "invalid_type", "stop"},
+    {BODY(",\"tools\":{}"), 400, "invalid_type", "tools"},
+    {BODY(",\"tools\":[{\"type\":\"function\"}]"), 400, "missing_required_parameter",
+     "tools[0].function"},
+    {BODY(",\"tool_choice\":\"maybe\""), 400, "invalid_value", "tool_choice"},
+    {BODY(",\"response_format\":{}"), 400, "missing_required_parameter", "response_format.type"},
+    {BODY(",\"response_format\":{\"type\":\"json_schema\"}"), 400, "missing_required_parameter",
+     "response_format.json_schema"},
+};
+
+static void check_one(const check_case *c)
+{
+    dgon_openai_request r;
+    dgon_error e = {0};
+    dgon_status s = dgon_openai_check(&r, c->body, strlen(c->body), &e);
+    bool ok = c->http == 0 ? s == DGON_OK
+                           : s != DGON_OK && e.http == c->http && strcmp(e.code, c->code) == 0 &&
+                                 strcmp(e.param, c->param) == 0 && e.message[0] != '\0';
+    CU_ASSERT(ok);
+    if (!ok)
+        fprintf(stderr, "%s\n-> %d %d [%s] [%s] %s\n", c->body, s, e.http, e.code, e.param,
+                e.message);
+}
+
+static void test_check(void)
+{
+    for (size_t i = 0; i < sizeof check_cases / sizeof check_cases[0]; i++)
+        check_one(&check_cases[i]);
+}
+
+static void test_check_result(void)
+{
+    static const char body[] =
+        "{\"stream\":true,\"model\":\"hf.co/a/b:Q4\",\"stream_options\":{"
+        "\"include_usage\":true},\"tools\":[{\"type\":\"custom\"}],"
+        "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
+        "\"image_url\":\"data:,\"}]}]}";
+    dgon_openai_request r;
+    dgon_error e = {0};
+    CU_ASSERT_EQUAL(dgon_openai_check(&r, body, sizeof body - 1, &e), DGON_OK);
+    CU_ASSERT_STRING_EQUAL(r.model, "hf.co/a/b:Q4");
+    CU_ASSERT(r.stream && r.include_usage && r.has_image && r.has_tools);
+    CU_ASSERT_EQUAL(dgon_openai_check(&r, "{\"a\":\0}", 7, &e), DGON_EJSON);
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "NUL"));
+    CU_ASSERT_NOT_EQUAL(dgon_openai_check(&r, BODY(",\"a\":\"\\ud800\""),
+                                          sizeof BODY(",\"a\":\"\\ud800\"") - 1, &e),
+                        DGON_OK);
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "surrogate"));
+}
+
+static void test_check_depth(void)
+{
+    static char deep[100001];
+    dgon_openai_request r;
+    dgon_error e = {0};
+    memset(deep, '[', sizeof deep - 1);
+    CU_ASSERT_EQUAL(dgon_openai_check(&r, deep, sizeof deep - 1, &e), DGON_EDEPTH);
+    CU_ASSERT_EQUAL(e.http, 400);
+    CU_ASSERT_EQUAL(dgon_openai_check(&r, deep, DGON_JSON_DEPTH_MAX, &e), DGON_EJSON);
+}
+
+/* ---- the request to the backend ---- */
+
+static const struct {
+    const char *in, *out; /* out NULL: refused */
+    bool stream, want;
+} out_cases[] = {
+    {"{ \"model\" : \"m\", \"temperature\":0.7,\"x\":1e-7,\"y\":123456789012345678901234567890,"
+     "\"z\":1.0,\"s\":\"\\u00e9\\/\",\"max_completion_tokens\":5}\n",
+     "{ \"model\" : \"real\", \"temperature\":0.7,\"x\":1e-7,\"y\":123456789012345678901234567890,"
+     "\"z\":1.0,\"s\":\"\\u00e9\\/\",\"max_completion_tokens\":5}\n",
+     false, false},
+    {"{\"stream\":true,\"model\":\"m\"}",
+     "{\"stream_options\":{\"include_usage\":true},\"stream\":true,\"model\":\"real\"}", true,
+     false},
+    {"{\"model\":\"m\",\"stream\":true,\"stream_options\":{ \"include_usage\" : true,\"a\":1}}",
+     "{\"model\":\"real\",\"stream\":true,\"stream_options\":{ \"include_usage\" : true,\"a\":1}}",
+     true, true},
+    {"{\"stream_options\":{\"include_usage\":false},\"model\":\"m\",\"stream\":true}",
+     "{\"stream_options\":{\"include_usage\":true},\"model\":\"real\",\"stream\":true}", true,
+     false},
+    {"{\"stream_options\":{},\"model\":\"m\",\"stream\":true}",
+     "{\"stream_options\":{\"include_usage\":true},\"model\":\"real\",\"stream\":true}", true,
+     false},
+    {"{\"stream_options\":{\"a\":[1,{}]},\"model\":\"m\",\"stream\":true}",
+     "{\"stream_options\":{\"include_usage\":true,\"a\":[1,{}]},\"model\":\"real\",\"stream\":"
+     "true}",
+     true, false},
+    {"{\"stream_options\":null,\"model\":\"m\",\"stream\":true}",
+     "{\"stream_options\":{\"include_usage\":true},\"model\":\"real\",\"stream\":true}", true,
+     false},
+    /* what bytes do not tell goes through a tree */
+    {"{\"mod\\u0065l\":\"m\",\"t\":0.7}", "{\"model\":\"real\",\"t\":0.7,\"stream\":false}", false,
+     false},
+    {"{\"model\":\"a\",\"model\":\"b\",\"i\":9007199254740993}",
+     "{\"model\":\"real\",\"i\":9007199254740993,\"stream\":false}", false, false},
+    {"{\"model\":\"m\",\"stream\":true}", "{\"model\":\"real\",\"stream\":false}", false, false},
+    {"{\"stream_options\":{\"include_usage\":false,\"include_usage\":true},\"model\":\"m\","
+     "\"stream\":"
+     "true}",
+     "{\"stream_options\":{\"include_usage\":true},\"model\":\"real\",\"stream\":true}", true,
+     true},
+    {"{\"model\":\"m\"} x", NULL, false, false},
+    {"[]", NULL, false, false},
+    {"", NULL, false, false},
+};
+
+static void test_request_out(void)
+{
+    for (size_t i = 0; i < sizeof out_cases / sizeof out_cases[0]; i++) {
+        bool want = true;
+        dgon_buf b;
+        dgon_buf_init(&b, 1000);
+        dgon_status s = dgon_openai_request_out(&b, out_cases[i].in, strlen(out_cases[i].in),
+                                                "real", out_cases[i].stream, &want);
+        CU_ASSERT_EQUAL(s == DGON_OK, out_cases[i].out != NULL);
+        CU_ASSERT(chat_stream_text_is(&b, out_cases[i].out != NULL ? out_cases[i].out : ""));
+        CU_ASSERT_EQUAL(want, out_cases[i].want);
+        dgon_buf_fini(&b);
+    }
+}
+
+/* ---- streams ---- */
+
+typedef struct stream_case {
+    const char *name;
+    bool usage;
+    const char *const *in;
+    const char *out;
+    dgon_status last; /* of the last chunk */
+    dgon_status end;
+    int http;
+    const char *code;
+} stream_case;
+
+#define LINES (const char *const[])
+#define LLAMA(c)                                                                   \
+    "{\"choices\":[" c                                                             \
+    "],\"created\":1795259026,\"id\":\"chatcmpl-e5oV6t\",\"model\":\"tiny-chat\"," \
+    "\"system_fingerprint\":\"b11669\",\"object\":\"chat.completion.chunk\""
+#define LLAMA_DELTA(d) LLAMA("{\"finish_reason\":null,\"index\":0,\"delta\":" d "}") "}"
+#define VLLM(c)                                                                                 \
+    "{\"id\": \"chatcmpl-7\", \"object\": \"chat.completion.chunk\", \"created\": 1795259026, " \
+    "\"model\": \"org/Model\", \"choices\": [" c "]"
+#define VLLM_DELTA(d)                   \
+    VLLM("{\"index\": 0, \"delta\": " d \
+         ", \"logprobs\": null, \"finish_reason\": null, \"token_ids\": null}")
+#define STUDIO(d, f)                                                                        \
+    "{\"id\":\"chatcmpl-x\",\"object\":\"chat.completion.chunk\",\"created\":1795259026,"   \
+    "\"model\":\"lm\",\"system_fingerprint\":\"lm\",\"choices\":[{\"index\":0,\"delta\":" d \
+    ",\"logprobs\":null,\"finish_reason\":" f "}]}"
+#define PLAIN(d, f) "{\"choices\":[{\"index\":0,\"delta\":" d ",\"finish_reason\":" f "}]}"
+
+static const stream_case stream_cases[] = {
+    {"llama-server", true,
+     LINES{
+         LLAMA_DELTA("{\"role\":\"assistant\",\"content\":null}"),
+         LLAMA_DELTA("{\"reasoning_content\":\"hm\"}"), LLAMA_DELTA("{\"content\":\"Hello\"}"),
+         LLAMA_DELTA("{\"content\":\" \\\"\\u00e9\\n\"}"),
+         LLAMA("{\"finish_reason\":\"length\",\"index\":0,\"delta\":{}}") "}",
+         LLAMA("") ",\"usage\":{\"completion_tokens\":3,\"prompt_tokens\":12,\"total_tokens\":15},"
+                   "\"timings\":{\"prompt_ms\":8.5,\"predicted_ms\":2.5}}",
+         "[DONE]", NULL},
+     ROLE THOUGHT("hm") TEXT("Hello") TEXT(" \\\"\\u00e9\\n") FINISH("length") USAGE(12, 3, 15),
+     DGON_DONE, DGON_OK, 0, ""},
+    {"llama-server, a tool", false,
+     LINES{LLAMA_DELTA("{\"role\":\"assistant\",\"content\":null}"),
+           LLAMA_DELTA("{\"tool_calls\":[{\"index\":0,\"id\":\"uHI\",\"type\":\"function\","
+                       "\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]}"),
+           LLAMA_DELTA("{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"}\"}}]}"),
+           LLAMA("{\"finish_reason\":\"tool_calls\",\"index\":0,\"delta\":{}}") "}", "[DONE]",
+           NULL},
+     ROLE DELTA_OF(0, "\"tool_calls\":[{\"index\":0,\"id\":\"uHI\",\"type\":\"function\","
+                      "\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]")
+         DELTA_OF(0, "\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"}\"}}]")
+             FINISH("tool_calls"),
+     DGON_DONE, DGON_OK, 0, ""},
+    {"vLLM, usage in every chunk, reasoning", true,
+     LINES{
+         VLLM_DELTA("{\"role\": \"assistant\", \"content\": \"\"}") ", \"prompt_token_ids\": null}",
+         VLLM_DELTA("{\"reasoning\": \"why\"}") ", \"usage\": {\"prompt_tokens\": 5, "
+                                                "\"completion_tokens\": 1}}",
+         VLLM_DELTA(
+             "{\"content\": \"so\", \"tool_calls\": []}") ", \"usage\": {\"prompt_tokens\": 5, "
+                                                          "\"completion_tokens\": 2}}",
+         VLLM("{\"index\": 0, \"delta\": {\"content\": \".\"}, \"logprobs\": null, "
+              "\"finish_reason\": \"stop\", \"stop_reason\": null}") ", \"usage\": "
+                                                                     "{\"prompt_tokens\": 5, "
+                                                                     "\"completion_tokens\": 3}}",
+         VLLM("") ", \"usage\": {\"prompt_tokens\": 5, \"total_tokens\": 8, \"completion_tokens\": "
+                  "3}}",
+         "[DONE]", NULL},
+     ROLE THOUGHT("why") TEXT("so") TEXT(".") FINISH("stop") USAGE(5, 3, 8), DGON_DONE, DGON_OK, 0,
+     ""},
+    {"vLLM, two choices", false,
+     LINES{"{\"choices\":[{\"index\":1,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}",
+           "{\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}",
+           "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}},{\"index\":1,\"delta\":{"
+           "\"content\":\"b\"},\"finish_reason\":\"stop\"}]}",
+           PLAIN("{}", "\"length\""), "[DONE]", NULL},
+     ROLE_OF(1) ROLE_OF(0) TEXT("a") DELTA_OF(1, "\"content\":\"b\"") FINISH_OF(1, "stop")
+         FINISH("length"),
+     DGON_DONE, DGON_OK, 0, ""},
+    {"LM Studio, a role in every chunk", true,
+     LINES{STUDIO("{\"role\":\"assistant\",\"content\":\"Hi\"}", "null"),
+           STUDIO("{\"role\":\"assistant\",\"content\":\" you\"}", "null"),
+           STUDIO("{\"role\":\"assistant\",\"content\":\"\\ud83d\"}", "null"),
+           STUDIO("{}", "\"stop\""), "[DONE]", NULL},
+     ROLE TEXT("Hi") TEXT(" you") TEXT("\xef\xbf\xbd") FINISH("stop"), DGON_DONE, DGON_OK, 0, ""},
+    {"LM Studio, error", false,
+     LINES{STUDIO("{\"role\":\"assistant\",\"content\":\"Hi\"}", "null"),
+           "{\"error\":{\"message\":\"Model unloaded.\"},\"message\":\"Model unloaded.\"}", NULL},
+     ROLE TEXT("Hi"), DGON_EBACKEND, DGON_EBACKEND, 502, "upstream_error"},
+    {"vLLM, error with a number for a code", false,
+     LINES{"{\"error\": {\"message\": \"EngineCore died\", \"type\": \"InternalServerError\", "
+           "\"param\": null, \"code\": 500}}",
+           NULL},
+     "", DGON_EBACKEND, DGON_EBACKEND, 502, "upstream_error"},
+    {"error null, obfuscation, unknown members", false,
+     LINES{
+         "{\"error\":null,\"obfuscation\":\"abc\",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
+         "\"a\"}}]}",
+         "{\"x\":{\"y\":1},\"usage\":null,\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
+         "\"stop\"}]}",
+         "[DONE]", NULL},
+     ROLE TEXT("a") FINISH("stop"), DGON_DONE, DGON_OK, 0, ""},
+    {"no role, empty finish_reason, then all in one", false,
+     LINES{PLAIN("{\"content\":\"a\"}", "\"\""),
+           PLAIN("{\"thinking\":\"t\",\"content\":\"b\"}", "\"eos\""),
+           PLAIN("{\"content\":\"late\"}", "null"), PLAIN("{}", "\"stop\""), "[DONE] ", "[DONE]",
+           NULL},
+     ROLE TEXT("a") DELTA_OF(0, "\"content\":\"b\",\"reasoning_content\":\"t\"") FINISH("stop"),
+     DGON_DONE, DGON_OK, 0, ""},
+    {"tool call without id, type, with an object", false,
+     LINES{
+         PLAIN(
+             "{\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"b\":1,\"a\":0.1}}}]}",
+             "\"tool_calls\""),
+         "[DONE]", NULL},
+     ROLE DELTA_OF(0, "\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"b\\\":1,"
+                      "\\\"a\\\":0.1}\"},\"index\":0,\"id\":\"call_1_0\",\"type\":\"function\"}]")
+         FINISH("tool_calls"),
+     DGON_DONE, DGON_OK, 0, ""},
+    {"logprobs stay with their text", false,
+     LINES{"{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"logprobs\":{\"content\":[{"
+           "\"logprob\":-0.125}]},\"finish_reason\":\"stop\"}]}",
+           "[DONE]", NULL},
+     ROLE
+     "{\"index\":0,\"delta\":{\"content\":\"a\"},\"logprobs\":{\"content\":[{\"logprob\":-0.125}]},"
+     "\"finish_reason\":null}]}\n" FINISH("stop"),
+     DGON_DONE, DGON_OK, 0, ""},
+    {"bad bytes, NUL, DEL", false,
+     LINES{PLAIN("{\"content\":\"a\xff\"}", "null"), PLAIN("{\"content\":\"\\u0000\"}", "null"),
+           PLAIN("{\"content\":\"\x7f\"}", "null"), PLAIN("{}", "\"stop\""), "[DONE]", NULL},
+     ROLE TEXT("a\xef\xbf\xbd") TEXT("\\u0000") TEXT("\\u007f") FINISH("stop"), DGON_DONE, DGON_OK,
+     0, ""},
+    {"two bad lines are skipped", false,
+     LINES{"nonsense", "{}", PLAIN("{\"content\":\"a\"}", "null"), "{\"choices\":[5]}",
+           PLAIN("{}", "\"stop\""), "[DONE]", NULL},
+     ROLE TEXT("a") FINISH("stop"), DGON_DONE, DGON_OK, 0, ""},
+    {"three are not", false, LINES{"nonsense", "{}", "{\"choices\":", NULL}, "", DGON_EBACKEND,
+     DGON_EBACKEND, 502, "upstream_error"},
+    {"[DONE] without a finish", false, LINES{PLAIN("{\"content\":\"a\"}", "null"), "[DONE]", NULL},
+     ROLE TEXT("a"), DGON_DONE, DGON_EBACKEND, 502, "upstream_error"},
+    {"given up", false, LINES{PLAIN("{\"content\":\"a\"}", "\"abort\""), NULL}, ROLE TEXT("a"),
+     DGON_EBACKEND, DGON_EBACKEND, 502, "upstream_error"},
+    {"one choice of two unfinished", false,
+     LINES{"{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"b\"}}]}", PLAIN("{}", "\"stop\""),
+           "[DONE]", NULL},
+     ROLE_OF(1) DELTA_OF(1, "\"content\":\"b\"") ROLE FINISH("stop"), DGON_DONE, DGON_EBACKEND, 502,
+     "upstream_error"},
+};
+
+static dgon_status feed(chat_stream *s, const char *const *in)
+{
+    dgon_status st = DGON_OK;
+    for (; *in != NULL; in++)
+        st = dgon_openai_chunk(&s->chat, &s->out, *in, strlen(*in), chat_stream_event, s);
+    return st;
+}
+
+static void test_streams(void)
+{
+    for (size_t i = 0; i < sizeof stream_cases / sizeof stream_cases[0]; i++) {
+        const stream_case *c = &stream_cases[i];
+        chat_stream s;
+        chat_stream_init(&s, c->usage);
+        dgon_status last = feed(&s, c->in);
+        dgon_status end = dgon_chat_end(&s.chat, &s.end);
+        bool ok = last == c->last && end == c->end && s.chat.error.http == c->http &&
+                  strcmp(s.chat.error.code, c->code) == 0;
+        ok = chat_stream_text_is(&s.events, c->out) && ok;
+        CU_ASSERT(ok);
+        if (!ok)
+            fprintf(stderr, "%s: last %d end %d, %d %s\n", c->name, last, end, s.chat.error.http,
+                    s.chat.error.message);
+        chat_stream_fini(&s);
+    }
+}
+
+static void test_stream_figures(void)
+{
+    chat_stream s;
+    chat_stream_init(&s, true);
+    CU_ASSERT_EQUAL(feed(&s, stream_cases[0].in), DGON_DONE);
+    CU_ASSERT_EQUAL(dgon_chat_end(&s.chat, &s.end), DGON_OK);
+    CU_ASSERT(chat_stream_text_is(
+        &s.end,
+        "{\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":3,\"total_tokens\":15},"
+        "\"finish\":\"length\",\"timings\":{\"load_ns\":0,\"prompt_ns\":8500000,\"eval_ns\":"
+        "2500000}}"));
+    chat_stream_fini(&s);
+}
+
+/* ---- whole answers ---- */
+
+#define ANSWER                                                                                \
+    "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":" \
+    "\"pub\",\"choices\":["
+
+static const struct {
+    const char *in, *out; /* out NULL: an error */
+} answer_cases[] = {
+    {"{\"choices\":[{\"finish_reason\":\"length\",\"index\":0,\"message\":{\"role\":\"assistant\","
+     "\"content\":\"Hello! How\"}}],\"created\":1,\"model\":\"tiny\",\"system_fingerprint\":\"b\","
+     "\"usage\":{\"completion_tokens\":3,\"prompt_tokens\":12,\"prompt_tokens_details\":{"
+     "\"cached_tokens\":11}},\"id\":\"x\",\"timings\":{\"prompt_ms\":1}}",
+     ANSWER "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hello! "
+            "How\",\"refusal\":null},"
+            "\"logprobs\":null,\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":12,"
+            "\"completion_tokens\":3,\"total_tokens\":15,\"prompt_tokens_details\":{\"cached_"
+            "tokens\":11}}}"},
+    {"{\"choices\":[{\"message\":{\"content\":null,\"reasoning\":\"r\",\"tool_calls\":[{"
+     "\"function\":{"
+     "\"name\":\"f\",\"arguments\":{\"a\":1}}}]},\"finish_reason\":\"tool_calls\"}],\"usage\":"
+     "null}",
+     ANSWER
+     "{\"index\":0,\"message\":{\"content\":null,\"tool_calls\":[{\"function\":{\"name\":\"f\","
+     "\"arguments\":\"{\\\"a\\\":1}\"},\"id\":\"call_1_0\",\"type\":\"function\"}],"
+     "\"reasoning_content\":\"r\",\"role\":\"assistant\",\"refusal\":null},\"logprobs\":null,"
+     "\"finish_reason\":\"tool_calls\"}],\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":0,"
+     "\"total_tokens\":0}}"},
+    {"{\"error\":{\"message\":\"no\",\"code\":500}}", NULL},
+    {"{\"choices\":[]}", NULL},
+    {"{\"choices\":[{}]}", NULL},
+    {"<html>", NULL},
+    {"", NULL},
+};
+
+static void test_answers(void)
+{
+    for (size_t i = 0; i < sizeof answer_cases / sizeof answer_cases[0]; i++) {
+        const char *want = answer_cases[i].out;
+        chat_stream s;
+        chat_stream_init(&s, false);
+        s.chat.stream = false;
+        dgon_status st =
+            dgon_openai_answer(&s.chat, &s.out, answer_cases[i].in, strlen(answer_cases[i].in));
+        CU_ASSERT_EQUAL(st, want != NULL ? DGON_OK : DGON_EBACKEND);
+        CU_ASSERT(chat_stream_text_is(&s.out, want != NULL ? want : ""));
+        CU_ASSERT_EQUAL(dgon_chat_end(&s.chat, &s.end), want != NULL ? DGON_OK : DGON_EBACKEND);
+        CU_ASSERT_EQUAL(s.chat.error.http, want != NULL ? 0 : 502);
+        CU_ASSERT_EQUAL(s.chat.error.retryable, want == NULL);
+        chat_stream_fini(&s);
+    }
+}
+
+/* ---- errors ---- */
+
+static const struct {
+    int http;
+    const char *body;
+    int to;
+    const char *code;
+    bool retryable;
+    const char *text; /* part of the message */
+} error_cases[] = {
+    {400,
+     "{\"error\":{\"code\":400,\"message\":\"request (27010 tokens) exceeds the available context "
+     "size (4096 tokens)\",\"type\":\"exceed_context_size_error\"}}",
+     400, "context_length_exceeded", false, "27010"},
+    {400, "{\"error\":{\"message\":\"maximum context length is 4096\",\"code\":400}}", 400,
+     "context_length_exceeded", false, "4096"},
+    {500, "{\"error\":\"cannot allocate the context size\"}", 502, "upstream_error", true,
+     "allocate"},
+    {400, "{\"error\":{\"message\":\"bad tool\",\"code\":400,\"param\":\"tools\"}}", 400, "400",
+     false, "bad tool"},
+    {422, "{\"detail\":\"wrong field\"}", 422, "", false, "wrong field"},
+    {400, "{\"object\":\"error\",\"message\":\"old form\",\"code\":40303}", 400, "40303", false,
+     "old form"},
+    {401, "{\"error\":{\"message\":\"key sk-123 is wrong\"}}", 502, "upstream_error", true, "401"},
+    {403, "", 502, "upstream_error", true, "403"},
+    {404, "<html>Not Found</html>", 502, "upstream_error", true, "endpoint"},
+    {404, "{\"error\":{\"message\":\"The model `x` does not exist.\"}}", 404, "model_not_found",
+     true, "does not exist"},
+    {429, "{}", 503, "server_is_overloaded", true, "busy"},
+    {503, "{\"error\":{\"message\":\"Loading model\"}}", 503, "server_is_overloaded", true,
+     "Loading model"},
+    {500, "Internal Server Error", 502, "upstream_error", true, "Internal Server Error"},
+    {301, "<a>", 502, "upstream_error", true, "301"},
+    {400, "caf\xe9 \xff", 400, "", false, "caf\xef\xbf\xbd"},
+};
+
+static void test_errors(void)
+{
+    dgon_error e;
+    for (size_t i = 0; i < sizeof error_cases / sizeof error_cases[0]; i++) {
+        memset(&e, 0, sizeof e);
+        dgon_openai_backend_error(&e, error_cases[i].http, error_cases[i].body,
+                                  strlen(error_cases[i].body));
+        bool ok = e.http == error_cases[i].to && strcmp(e.code, error_cases[i].code) == 0 &&
+                  e.retryable == error_cases[i].retryable &&
+                  strstr(e.message, error_cases[i].text) != NULL;
+        CU_ASSERT(ok);
+        CU_ASSERT_PTR_NULL(strstr(e.message, "sk-123"));
+        if (!ok)
+            fprintf(stderr, "%d %s -> %d [%s] %d %s\n", error_cases[i].http, error_cases[i].body,
+                    e.http, e.code, e.retryable, e.message);
+    }
+    dgon_openai_backend_error(&e, 500, NULL, 0);
+    CU_ASSERT_EQUAL(e.http, 502);
+}
+
+/* ---- models ---- */
+
+static void test_model_write(void)
+{
+    dgon_buf b;
+    dgon_buf_init(&b, 1000);
+    const dgon_openai_model m = {"a/b:c", 17, 4096, DGON_CAP_COMPLETION | DGON_CAP_VISION, 2, true};
+    const dgon_openai_model bare = {"m", 0, 0, 0, 0, false};
+    CU_ASSERT_EQUAL(dgon_openai_model_write(&b, &m), DGON_OK);
+    CU_ASSERT(chat_stream_text_is(
+        &b, "{\"id\":\"a/b:c\",\"object\":\"model\",\"created\":17,\"owned_by\":\"dgon\","
+            "\"context_length\":4096,\"capabilities\":[\"completion\",\"vision\"],\"dgon\":{"
+            "\"agents\":2,\"loaded\":true}}"));
+    dgon_buf_reset(&b);
+    CU_ASSERT_EQUAL(dgon_openai_model_write(&b, &bare), DGON_OK);
+    CU_ASSERT(chat_stream_text_is(&b,
+                                  "{\"id\":\"m\",\"object\":\"model\",\"created\":0,\"owned_by\":"
+                                  "\"dgon\",\"capabilities\":[],\"dgon\":{\"agents\":0,\"loaded\":"
+                                  "false}}"));
+    b.max = b.len + 10;
+    size_t before = b.len;
+    CU_ASSERT_EQUAL(dgon_openai_model_write(&b, &m), DGON_ETOOBIG);
+    CU_ASSERT_EQUAL(b.len, before);
+    dgon_buf_fini(&b);
+}
+
+static void list_model(void *user, const char *name, uint32_t context, uint32_t caps, bool loaded)
+{
+    CU_ASSERT_EQUAL(
+        dgon_buf_addf(user, "%s %u %u %d\n", name, (unsigned)context, (unsigned)caps, loaded),
+        DGON_OK);
+}
+
+static void test_models_in(void)
+{
+    static const char in[] =
+        "{\"models\":[{\"name\":\"t\"}],\"data\":[{\"id\":\"tiny\",\"meta\":{\"n_ctx\":4096,"
+        "\"n_ctx_train\":8192},\"architecture\":{\"input_modalities\":[\"text\",\"image\"]}},"
+        "{\"id\":\"org/V\",\"max_model_len\":100000000000},{\"id\":\"bad name\"},{\"id\":5},7,"
+        "{\"id\":\"e\",\"type\":\"embeddings\",\"state\":\"not-loaded\",\"context_length\":512}]}";
+    dgon_buf b;
+    dgon_buf_init(&b, 1000);
+    CU_ASSERT_EQUAL(dgon_openai_models_in(in, sizeof in - 1, list_model, &b), DGON_OK);
+    CU_ASSERT(chat_stream_text_is(&b, "tiny 4096 18 1\norg/V 4294967295 16 1\ne 512 8 0\n"));
+    CU_ASSERT_EQUAL(dgon_openai_models_in("{}", 2, list_model, &b), DGON_EJSON);
+    CU_ASSERT_EQUAL(dgon_openai_models_in("[", 1, list_model, &b), DGON_EJSON);
+    dgon_buf_fini(&b);
+}
+
+/* ---- memory ---- */
+
+static bool all_of_it(void *user)
+{
+    static const char body[] = BODY(",\"stream\":true,\"mod\\u0065l2\":\"m\",\"tools\":[{\"type\":"
+                                    "\"function\",\"function\":{\"name\":\"f\"}}]");
+    dgon_openai_request r;
+    dgon_error e = {0};
+    chat_stream s;
+    bool want;
+    (void)user;
+    chat_stream_init(&s, true);
+    s.strict = false;
+    bool ok = s.chat.head_len > 0 && dgon_openai_check(&r, body, sizeof body - 1, &e) == DGON_OK;
+    CU_ASSERT(ok || unit_heap_state.failed);
+    ok = ok && dgon_openai_request_out(&s.out, body, sizeof body - 1, "m", true, &want) == DGON_OK;
+    for (size_t k = 0; ok && k < 3; k++)
+        ok = feed(&s, stream_cases[k == 2 ? 9 : 1].in) == DGON_DONE;
+    dgon_buf_reset(&s.out);
+    ok = ok && dgon_openai_answer(&s.chat, &s.out, answer_cases[1].in,
+                                  strlen(answer_cases[1].in)) == DGON_OK;
+    dgon_openai_backend_error(&e, 400, error_cases[0].body, strlen(error_cases[0].body));
+    ok = ok && e.http == 400;
+    chat_stream_fini(&s);
+    return ok;
+}
+
+static void test_memory(void)
+{
+    unit_each_alloc(all_of_it, NULL);
+}
+
+UNIT_MAIN("openai", {"check", test_check}, {"check result", test_check_result},
+          {"check depth", test_check_depth}, {"request out", test_request_out},
+          {"streams", test_streams}, {"stream figures", test_stream_figures},
+          {"answers", test_answers}, {"errors", test_errors}, {"model write", test_model_write},
+          {"models in", test_models_in}, {"memory", test_memory})
