@@ -1,0 +1,378 @@
+"""A model server that does what the question says: speaks OpenAI's and Ollama's API, and fails on demand.
+
+The last user message is a JSON object (anything else means {}), see `Plan`. What happened to each request
+is told by GET /control/requests, in CLOCK_MONOTONIC seconds, which every process of a machine shares.
+    fault_backend.py [--ollama] [--models a,b]      prints the port on its first line
+"""
+
+import argparse
+import asyncio
+import json
+import socket
+import struct
+import sys
+import time
+from dataclasses import dataclass, field, fields
+
+RUBBISH = b"\x00\xff\xfe<<<not a line of anything>>>\r\n\r\n"
+
+
+@dataclass
+class Plan:
+    tokens: int = 5  # how many, each "<number>:<microseconds of sending> "
+    gap: float = 0.0  # seconds between two tokens
+    head: float = 0.0  # seconds before the status line
+    first: float = 0.0  # seconds between the head and the first token
+    status: int = 200
+    body: str = ""  # of an answer that is not 200
+    retry_after: int = 0
+    at: int = -1  # after so many tokens `do` happens; 0 is before the first one
+    do: str = ""  # silent fin rst half rubbish bad_line bad_lines error eof unknown_finish
+    before_head: str = ""  # fin, rst or silent instead of any answer
+    think: int = 0  # tokens of reasoning before the text
+    tool: bool = False  # one tool call instead of text
+    pad: int = 0  # bytes of filling in each token
+    label: str = ""  # found again in /control/requests
+
+    @classmethod
+    def of(cls, text):
+        try:
+            wish = json.loads(text)
+        except (ValueError, TypeError):
+            wish = {}
+        names = {f.name for f in fields(cls)}
+        return cls(**{k: v for k, v in wish.items() if k in names}) if isinstance(wish, dict) else cls()
+
+
+@dataclass
+class Record:
+    """One request, as a test reads it."""
+
+    path: str
+    label: str
+    stream: bool
+    body: dict
+    headers: dict
+    start: float = field(default_factory=time.monotonic)
+    first: float = 0.0
+    end: float = 0.0  # the answer was sent as planned
+    aborted: float = 0.0  # the other side closed before
+    sent: int = 0
+
+
+class Server:
+    def __init__(self, ollama, models):
+        self.ollama = ollama
+        self.models = models
+        self.records = []
+        self.force = None  # a Plan that goes before the one in the question
+        self.connections = 0
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, server):
+        self.server = server
+        self.buffer = b""
+        self.record = None
+        self.task = None
+        self.gone = asyncio.Event()
+        self.room = asyncio.Event()
+        self.room.set()
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.server.connections += 1
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def pause_writing(self):
+        self.room.clear()
+
+    def resume_writing(self):
+        self.room.set()
+
+    def eof_received(self):
+        self.closed_by_peer()
+        return False
+
+    def connection_lost(self, exc):
+        self.server.connections -= 1
+        self.closed_by_peer()
+        if self.task:
+            self.task.cancel()
+
+    def closed_by_peer(self):
+        if self.record and not self.record.end and not self.record.aborted:
+            self.record.aborted = time.monotonic()
+        self.room.set()
+        self.gone.set()
+
+    def data_received(self, data):
+        self.buffer += data
+        if self.task is None or self.task.done():
+            self.next_request()
+
+    def next_request(self):
+        head, sep, rest = self.buffer.partition(b"\r\n\r\n")
+        if not sep:
+            return
+        lines = head.decode("latin-1").split("\r\n")
+        method, path, _ = lines[0].split(" ", 2)
+        headers = {k.lower(): v.strip() for k, v in (line.split(":", 1) for line in lines[1:])}
+        length = int(headers.get("content-length", 0))
+        if len(rest) < length:
+            return
+        self.buffer = rest[length:]
+        self.task = asyncio.ensure_future(self.serve(method, path, headers, rest[:length]))
+        self.task.add_done_callback(self.served)
+
+    def served(self, task):
+        if not task.cancelled() and task.exception():
+            print("fault_backend:", repr(task.exception()), file=sys.stderr, flush=True)
+            self.transport.abort()
+        self.record = None
+        if self.buffer and not self.gone.is_set():
+            self.next_request()
+
+    def answer(self, status, body, extra=""):
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.transport.write(
+            f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(data)}\r\n\r\n".encode()
+            + data
+        )
+
+    async def serve(self, method, path, headers, body):
+        s = self.server
+        if path.startswith("/control/"):
+            return self.control(path, body)
+        if path == "/v1/models":
+            return self.answer(200, {"object": "list", "data": [{"id": m, "object": "model"} for m in s.models]})
+        if s.ollama and path == "/api/version":
+            return self.answer(200, {"version": "0.32.15"})
+        if s.ollama and path == "/api/tags":
+            return self.answer(200, {"models": [{"name": m, "model": m, "details": {}} for m in s.models]})
+        if s.ollama and path == "/api/ps":
+            return self.answer(200, {"models": []})
+        if s.ollama and path == "/api/show":
+            return self.answer(200, {"details": {}, "model_info": {}, "capabilities": ["completion", "tools", "thinking"]})
+        if path in ("/v1/chat/completions", "/api/chat"):
+            return await self.chat(path, headers, json.loads(body))
+        return self.answer(404, {"error": "not found"})
+
+    def control(self, path, body):
+        s = self.server
+        if path == "/control/requests":
+            return self.answer(200, [r.__dict__ for r in s.records])
+        if path == "/control/set":
+            wish = json.loads(body)
+            s.models = wish.get("models", s.models)
+            if "force" in wish:
+                s.force = None if wish["force"] is None else Plan(**wish["force"])
+            if wish.get("forget"):
+                s.records = []
+            return self.answer(200, {"connections": s.connections})
+        return self.answer(404, {})
+
+    async def chat(self, path, headers, body):
+        text = next((m.get("content") for m in reversed(body.get("messages", [])) if m.get("role") == "user"), "")
+        plan = self.server.force or Plan.of(text)
+        stream = body.get("stream", path == "/api/chat")
+        r = self.record = Record(path, plan.label, stream, body, headers)
+        self.server.records.append(r)
+        if plan.before_head:
+            return await self.misbehave(plan.before_head)
+        await asyncio.sleep(plan.head)
+        if plan.status != 200:
+            extra = f"Retry-After: {plan.retry_after}\r\n" if plan.retry_after else ""
+            self.answer(plan.status, plan.body.encode(), extra)
+        elif path == "/api/chat":
+            await Ollama(self, plan, body).run(stream)
+        else:
+            await OpenAI(self, plan, body).run(stream)
+        if not r.aborted and not self.gone.is_set():
+            r.end = time.monotonic()
+
+    async def misbehave(self, how):
+        if how == "silent":
+            await self.gone.wait()
+        elif how == "rst":
+            s = self.transport.get_extra_info("socket")
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.record.end = time.monotonic()
+            self.transport.abort()
+        else:
+            self.record.end = time.monotonic()
+            self.transport.close()
+
+
+class Speaker:
+    """What the two dialects share: head, order, faults. A subclass gives the lines."""
+
+    def __init__(self, connection, plan, body):
+        self.c, self.plan, self.body = connection, plan, body
+        self.model = body.get("model", "")
+
+    async def run(self, stream):
+        if not stream:
+            await asyncio.sleep(self.plan.first + self.plan.gap * self.plan.tokens)
+            if self.plan.do in ("silent", "fin", "rst"):
+                return await self.c.misbehave(self.plan.do)
+            if self.plan.do == "rubbish":
+                return self.c.answer(200, RUBBISH)
+            return self.c.answer(200, self.whole())
+        self.c.transport.write(
+            f"HTTP/1.1 200 OK\r\nContent-Type: {self.content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        await asyncio.sleep(self.plan.first)
+        due = time.monotonic()
+        self.send(self.opening())
+        for i in range(self.plan.think):
+            self.send(self.thought(i))
+        for i in range(0 if self.plan.tool else self.plan.tokens):
+            if i == self.plan.at and await self.fault():
+                return
+            now = time.monotonic()
+            self.c.record.first = self.c.record.first or now
+            self.send(self.token(f"{i}:{int(now * 1e6)} " + "x" * self.plan.pad))
+            self.c.record.sent = i + 1
+            await self.c.room.wait()
+            if self.c.gone.is_set():
+                return
+            if self.plan.gap:
+                due += self.plan.gap
+                await asyncio.sleep(max(0, due - time.monotonic()))
+        if self.plan.tool:
+            self.send(self.tool_call())
+        if self.plan.at >= self.plan.tokens and await self.fault():
+            return
+        self.send(self.ending())
+        self.c.transport.write(b"0\r\n\r\n")
+
+    def send(self, data):
+        if data and not self.c.gone.is_set():
+            self.c.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    async def fault(self):
+        """True when the answer ends here."""
+        do = self.plan.do
+        if do in ("silent", "fin", "rst"):
+            await self.c.misbehave(do)
+        elif do == "half":
+            self.send(self.token("half a line")[:-12])
+            await self.c.misbehave("fin")
+        elif do == "rubbish":
+            self.send(RUBBISH * 8)
+            await self.c.misbehave("fin")
+        elif do in ("bad_line", "bad_lines"):
+            for _ in range(1 if do == "bad_line" else 4):
+                self.send(self.frame(b'{"choices": [{"delta": {"content": "cut'))
+            return False
+        elif do == "error":
+            self.send(self.frame(self.error()))
+            self.c.transport.write(b"0\r\n\r\n")
+        elif do == "eof":
+            self.c.transport.write(b"0\r\n\r\n")
+        return True
+
+
+class OpenAI(Speaker):
+    content_type = "text/event-stream"
+
+    def frame(self, data):
+        return b"data: " + data + b"\n\n"
+
+    def chunk(self, delta, finish=None):
+        return self.frame(json.dumps({
+            "id": "cmpl-of-the-backend", "object": "chat.completion.chunk", "created": 1, "model": self.model,
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+        }).encode())
+
+    def opening(self):
+        return self.chunk({"role": "assistant", "content": ""})
+
+    def thought(self, i):
+        return self.chunk({"reasoning": f"thought{i} "})
+
+    def token(self, text):
+        return self.chunk({"content": text})
+
+    def tool_call(self):
+        return self.chunk({"tool_calls": [{"index": 0, "id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}]})
+
+    def usage(self):
+        return {"prompt_tokens": 7, "completion_tokens": self.plan.tokens, "total_tokens": 7 + self.plan.tokens}
+
+    def ending(self):
+        finish = "tool_calls" if self.plan.tool else "stop"
+        out = self.chunk({}, finish)
+        if (self.body.get("stream_options") or {}).get("include_usage"):
+            out += self.frame(json.dumps({
+                "id": "cmpl-of-the-backend", "object": "chat.completion.chunk", "created": 1, "model": self.model,
+                "choices": [], "usage": self.usage(),
+            }).encode())
+        return out + b"data: [DONE]\n\n"
+
+    def error(self):
+        return b'{"error": {"message": "the backend ran out of memory", "type": "server_error", "code": 500}}'
+
+    def whole(self):
+        text = "".join(f"{i}:0 " for i in range(self.plan.tokens))
+        message = {"role": "assistant", "content": text}
+        if self.plan.tool:
+            message = {"role": "assistant", "content": None, "tool_calls": [
+                {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}]}
+        return {"id": "x", "object": "chat.completion", "created": 1, "model": self.model, "usage": self.usage(),
+                "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if self.plan.tool else "stop"}]}
+
+
+class Ollama(Speaker):
+    content_type = "application/x-ndjson"
+
+    def frame(self, data):
+        return data + b"\n"
+
+    def line(self, message, **more):
+        return self.frame(json.dumps({"model": self.model, "created_at": "2026-01-01T00:00:00Z", "message": message, "done": False, **more}).encode())
+
+    def opening(self):
+        return b""
+
+    def thought(self, i):
+        return self.line({"role": "assistant", "content": "", "thinking": f"thought{i} "})
+
+    def token(self, text):
+        return self.line({"role": "assistant", "content": text})
+
+    def tool_call(self):
+        return self.line({"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "get_weather", "arguments": {"city": "Paris"}}}]})
+
+    def ending(self):
+        return self.line({"role": "assistant", "content": ""}, **self.last())
+
+    def last(self):
+        return {"done": True, "done_reason": "stop", "prompt_eval_count": 7, "eval_count": self.plan.tokens,
+                "total_duration": 5_000_000, "eval_duration": 3_000_000}
+
+    def error(self):
+        return b'{"error": "the backend ran out of memory"}'
+
+    def whole(self):
+        message = {"role": "assistant", "content": "".join(f"{i}:0 " for i in range(self.plan.tokens))}
+        if self.plan.tool:
+            message = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "get_weather", "arguments": {"city": "Paris"}}}]}
+        return {"model": self.model, "created_at": "2026-01-01T00:00:00Z", "message": message, **self.last()}
+
+
+async def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--ollama", action="store_true")
+    p.add_argument("--models", default="fault")
+    p.add_argument("--port", type=int, default=0)
+    a = p.parse_args()
+    state = Server(a.ollama, a.models.split(","))
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(state), "127.0.0.1", a.port, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
