@@ -1,0 +1,98 @@
+import pytest
+
+import env
+
+
+class Stack:
+    """A gateway, a fault backend and one agent between them."""
+
+    def __init__(self, name, slots=64, ollama=False, **options):
+        self.backend = env.Backend(ollama=ollama).start()
+        self.gateway = self.agent = None
+        self.agents = []
+        try:
+            self.gateway = env.Gateway(name, **options).start()
+            self.agent = self.add_agent(slots=slots, kind=self.backend.kind)
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def url(self):
+        return self.gateway.url
+
+    def add_agent(self, backend=None, model="fault", **options):
+        agent = env.Agent(self.gateway, (backend or self.backend).url, id=f"agent-{len(self.agents) + 1}", **options)
+        self.agents.append(agent)
+        agent.start(model)
+        return agent
+
+    def stop(self):
+        faults = []
+        for server in [*self.agents, self.gateway, self.backend]:
+            try:
+                if server:
+                    server.stop()
+            except Exception as e:  # the others must end too
+                faults.append(str(e))
+        assert not faults, faults
+
+
+@pytest.fixture(scope="module")
+def make_stack(request):
+    """make_stack(slots=…, mpm=…): servers for one test module, stopped after it."""
+    stacks = []
+
+    def make(**options):
+        name = f"{request.module.__name__}-{len(stacks) + 1}"
+        stacks.append(Stack(name, **options))
+        return stacks[-1]
+
+    yield make
+    faults = []
+    for s in stacks:
+        try:
+            s.stop()
+        except Exception as e:
+            faults.append(str(e))
+    assert not faults, faults
+    left = env.ours()
+    assert not left, f"left behind: {left}"
+
+
+@pytest.fixture(scope="module")
+def stack(make_stack):
+    return make_stack()
+
+
+@pytest.fixture(autouse=True)
+def clean_log(request):
+    """After each test: nothing unexpected in any error log."""
+    yield
+    for name in ("stack", "fleet"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name).gateway.check_log()
+
+
+counts = {"passed": 0, "failed": 0}
+seen = {}
+
+
+def pytest_runtest_logreport(report):
+    """Each test counts once; a skip or a fault while stopping makes it a failed one."""
+    good = report.outcome == "passed" and not hasattr(report, "wasxfail")
+    if report.when == "call" or not good:
+        seen[report.nodeid] = seen.get(report.nodeid, True) and good
+
+
+def pytest_sessionfinish(session, exitstatus):
+    failed = sum(not good for good in seen.values())
+    if exitstatus not in (0, 1):  # collection failed, or nothing was found
+        failed += 1
+    env.RUNS.mkdir(parents=True, exist_ok=True)
+    (env.RUNS / "count").write_text(f"{len(seen) - sum(not g for g in seen.values())} {failed}\n")
+
+
+def pytest_collectreport(report):
+    if report.failed:
+        seen[report.nodeid] = False
