@@ -23,9 +23,9 @@ static bool quick_message(dgon_peek *c, quick_line *q)
     while ((more = dgon_peek_member(c, &open, &key)) == 1) {
         bool ok = false;
         if (dgon_span_is(&key, "content"))
-            ok = dgon_peek_string(c, &q->content);
+            ok = q->content.p == NULL && dgon_peek_string(c, &q->content);
         else if (dgon_span_is(&key, "thinking"))
-            ok = dgon_peek_string(c, &q->thinking);
+            ok = q->thinking.p == NULL && dgon_peek_string(c, &q->thinking);
         else if (dgon_span_is(&key, "role"))
             ok = dgon_peek_string(c, &role);
         if (!ok)

@@ -14,7 +14,7 @@
 typedef struct quick_chunk {
     uint64_t index;
     dgon_span content, reasoning;
-    bool has_choice;
+    bool has_choice, has_delta;
 } quick_chunk;
 
 static bool quick_delta(dgon_peek *c, quick_chunk *q)
@@ -22,12 +22,13 @@ static bool quick_delta(dgon_peek *c, quick_chunk *q)
     dgon_span key, role = {0};
     bool open = false;
     int more;
+    q->has_delta = true;
     while ((more = dgon_peek_member(c, &open, &key)) == 1) {
         bool ok;
         if (dgon_span_is(&key, "content"))
-            ok = dgon_peek_string_or_null(c, &q->content);
+            ok = q->content.p == NULL && dgon_peek_string_or_null(c, &q->content);
         else if (dgon_span_is(&key, "reasoning_content") || dgon_span_is(&key, "reasoning"))
-            ok = dgon_peek_string_or_null(c, &q->reasoning);
+            ok = q->reasoning.p == NULL && dgon_peek_string_or_null(c, &q->reasoning);
         else if (dgon_span_is(&key, "role"))
             ok = dgon_peek_string_or_null(c, &role);
         else
@@ -46,7 +47,7 @@ static bool quick_choice(dgon_peek *c, quick_chunk *q)
     while ((more = dgon_peek_member(c, &open, &key)) == 1) {
         bool ok;
         if (dgon_span_is(&key, "delta"))
-            ok = quick_delta(c, q);
+            ok = !q->has_delta && quick_delta(c, q);
         else if (dgon_span_is(&key, "index"))
             ok = dgon_peek_digits(c, &q->index);
         else

@@ -2,26 +2,19 @@
 
 #include "dgon/alloc.h"
 #include "dgon/utf8.h"
+#include "json_int.h"
 
 #include <string.h>
 
 #define DUMP_FLAGS (JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))
 #define TEXT_MAX   (16u * 1024u * 1024u)
 
-/* jansson leaves the text empty where a plain malloc failed. */
-static bool is_nomem(const json_error_t *err)
-{
-    return json_error_code(err) == json_error_out_of_memory || err->text[0] == '\0';
-}
-
 dgon_status dgon_tree_load(json_t **root, const char *p, size_t n, size_t flags, json_error_t *err)
 {
-    *root = json_loadb(p, n, flags, err);
-    if (*root == NULL && !is_nomem(err) && json_error_code(err) == json_error_numeric_overflow)
-        *root = json_loadb(p, n, flags | JSON_DECODE_INT_AS_REAL, err);
-    if (*root != NULL)
-        return DGON_OK;
-    return is_nomem(err) ? DGON_ENOMEM : DGON_EJSON;
+    dgon_status s = dgon_json_load(root, p, n, flags, err);
+    if (s == DGON_EJSON && json_error_code(err) == json_error_numeric_overflow)
+        s = dgon_json_load(root, p, n, flags | JSON_DECODE_INT_AS_REAL, err);
+    return s;
 }
 
 static int hex_digit(char c)
