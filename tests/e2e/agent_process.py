@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def binary():
     """DGON_AGENT, or the agent of the usual build folders."""
-    places = [os.environ.get("DGON_AGENT"), os.path.join(os.environ.get("DGON_BUILD", ""), "agent/dgon-agent"), ROOT / "build/agent/dgon-agent",
+    places = [os.environ.get("DGON_AGENT"), os.path.join(os.environ.get("DGON_OBJ", ""), "agent/dgon-agent"), ROOT / "build/obj/agent/dgon-agent",
               ROOT / "agent/dgon-agent"]
     for p in places:
         if p and os.access(p, os.X_OK) and os.path.isfile(p):

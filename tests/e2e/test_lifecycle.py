@@ -1,0 +1,256 @@
+"""Restarts lose nothing, kills leave nothing behind. Under 200 streams."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+
+import pytest
+
+import client
+import env
+
+STREAMS = 200
+
+
+class Crowd:
+    """So many streams at once, a new one for each that ends, until stop()."""
+
+    def __init__(self, url, n=STREAMS, **plan):
+        self.url, self.n, self.plan = url, n, plan
+        self.answers = []
+        self.stopping = False
+
+    async def __aenter__(self):
+        self.tasks = [asyncio.ensure_future(self._one(i)) for i in range(self.n)]
+        await asyncio.sleep(1)
+        return self
+
+    async def _one(self, i):
+        await asyncio.sleep(i * 0.003)
+        k = 0
+        while not self.stopping:
+            begin = time.monotonic()
+            label = f"s{i}.{k}"
+            a = await client.ask(self.url, label=label, **self.plan)
+            a.label = label
+            self.answers.append(a)
+            k += 1
+            if a.outcome != "done":  # as a client does that tries again
+                await asyncio.sleep(max(0, 0.2 - (time.monotonic() - begin)))
+
+    async def __aexit__(self, *_):
+        self.stopping = True
+        await asyncio.wait_for(asyncio.gather(*self.tasks), 60)
+
+    def bad(self):
+        return [a for a in self.answers if a.outcome != "done"]
+
+
+def summary(answers):
+    out = {}
+    for a in answers:
+        key = (a.outcome, a.status, (a.error or {}).get("code") or ((a.json["error"]["code"]) if a.outcome == "json" and a.status != 200 else None))
+        out[key] = out.get(key, 0) + 1
+    return out
+
+
+def at_rest(s, slots):
+    """No stuck slot, no stuck file, the model is offered."""
+    env.wait_for(lambda: "fault" in s.gateway.models(), 10, "model")
+    env.check_slots_free(s.gateway, slots)
+
+
+def test_graceful_restarts(make_stack):
+    s = make_stack(slots=STREAMS + 50, children=2, threads=32)
+    old = set(s.gateway.worker_pids())
+
+    async def run():
+        async with Crowd(s.url, tokens=25, gap=0.1) as crowd:
+            for _ in range(20):
+                s.gateway.graceful()
+                await asyncio.sleep(1)
+        return crowd
+
+    crowd = asyncio.run(run())
+    assert len(crowd.answers) > STREAMS * 3
+    assert not crowd.bad(), summary(crowd.answers)
+    for a in crowd.answers:
+        a.check_done(25)
+    env.wait_for(lambda: not old & set(s.gateway.worker_pids()), 35, "end of the old children")
+    env.wait_for(lambda: len(s.gateway.worker_pids()) <= 4, 35, "end of all old children")
+    at_rest(s, STREAMS + 50)
+
+
+def test_recycled_children(make_stack):
+    s = make_stack(slots=STREAMS + 50, children=2, threads=32, conf="MaxConnectionsPerChild 300\n")
+
+    async def run():
+        async with Crowd(s.url, tokens=5, gap=0.05) as crowd:
+            await asyncio.sleep(10)
+        return crowd
+
+    crowd = asyncio.run(run())
+    assert len(crowd.answers) > 1500
+    assert not crowd.bad(), summary(crowd.answers)
+    for a in crowd.answers:
+        a.check_done(5)
+    at_rest(s, STREAMS + 50)
+
+
+def test_agent_drains(make_stack):
+    """SIGTERM to one of two agents: its running jobs end well, new ones go to the other."""
+    s = make_stack(slots=STREAMS, children=2, threads=32)
+    s.add_agent(slots=STREAMS)
+
+    async def run():
+        async with Crowd(s.url, tokens=20, gap=0.1) as crowd:
+            for agent in s.agents:
+                await asyncio.sleep(1)
+                agent.process.terminate()
+                await asyncio.to_thread(agent.process.wait, 12)
+                agent.start()
+                await asyncio.sleep(1.5)
+        return crowd
+
+    crowd = asyncio.run(run())
+    assert not crowd.bad(), summary(crowd.answers)
+
+
+def test_full_restart_with_500_streams(make_stack):
+    s = make_stack(slots=600, children=2, threads=32)
+    s.gateway.expect("DGON0040|AH00049|DGON0021")
+
+    async def run():
+        tasks = [asyncio.ensure_future(client.ask(s.url, tokens=1000, gap=0.2)) for _ in range(500)]
+        await asyncio.sleep(3)
+        begin = time.monotonic()
+        s.gateway.restart()
+        while True:
+            try:
+                a = await asyncio.wait_for(client.fetch(s.url, "/"), 0.5)
+                if a.status == 200 and time.monotonic() - begin > 0.05:
+                    break
+            except (OSError, asyncio.TimeoutError):
+                pass
+            await asyncio.sleep(0.02)
+        served = time.monotonic() - begin
+        answers = await asyncio.wait_for(asyncio.gather(*tasks), 10)
+        return served, answers
+
+    served, answers = asyncio.run(run())
+    assert served < 1.0, f"served again after {served:.2f} s"
+    assert all(a.outcome in ("error", "broken") for a in answers), summary(answers)
+    at_rest(s, 600)
+
+
+@pytest.mark.timeout(240)
+def test_kill_children(make_stack):
+    """100 times kill -9 of a random child of four."""
+    s = make_stack(slots=STREAMS + 20, children=4, threads=16)
+    s.gateway.expect("AH00052.*signal Killed|DGON0030|DGON0040")
+    random.seed(7)
+
+    def files():
+        return sum(env.open_fds(p) for p in s.gateway.worker_pids()) / max(1, len(s.gateway.worker_pids()))
+
+    before = env.open_fds(s.agent.process.pid)
+
+    async def run():
+        async with Crowd(s.url, tokens=30, gap=0.1) as crowd:
+            for _ in range(100):
+                pids = s.gateway.worker_pids()
+                if pids:
+                    os.kill(random.choice(pids), signal.SIGKILL)
+                await asyncio.sleep(0.6)
+        return crowd
+
+    crowd = asyncio.run(run())
+    for a in crowd.answers:
+        a.check_not_silent()
+        if a.events:
+            a.check_tokens()
+    good = sum(a.outcome == "done" for a in crowd.answers)
+    assert good > STREAMS, summary(crowd.answers)
+    time.sleep(1)
+    at_rest(s, STREAMS + 20)
+    env.wait_for(lambda: env.open_fds(s.agent.process.pid) <= before + 8, 10, "closed files of the agent")
+    env.wait_for(lambda: s.backend.set()["connections"] <= STREAMS + 24, 5, "closed connections at the backend")
+    assert all(r["end"] or r["aborted"] for r in s.backend.requests()), "a job still runs at the backend"
+
+
+@pytest.mark.timeout(240)
+def test_kill_agents(make_stack):
+    """100 times kill -9 of one of three agents; who was served by another one notices nothing."""
+    s = make_stack(slots=100, children=2, threads=32)
+    s.gateway.expect("DGON")
+    backends = [s.backend]
+    for _ in range(2):
+        backends.append(env.Backend().start())
+        s.add_agent(backend=backends[-1], slots=100)
+    random.seed(11)
+    killed = []
+
+    try:
+        async def run():
+            async with Crowd(s.url, tokens=30, gap=0.1) as crowd:
+                for _ in range(100):
+                    i = random.randrange(3)
+                    killed.append((time.monotonic(), i))
+                    s.agents[i].kill()
+                    s.agents[i].start()
+                    await asyncio.sleep(0.6)
+            return crowd
+
+        crowd = asyncio.run(run())
+        where = {}
+        for i, b in enumerate(backends):
+            for r in b.requests():
+                where.setdefault(r["label"], set()).add(i)
+        untouched = harmed = 0
+        for a in crowd.answers:
+            a.check_not_silent()
+            if a.events:
+                a.check_tokens()
+            mine = where.get(a.label, set())
+            hit = any(i in mine and a.started - 0.1 <= t <= a.ended + 0.1 for t, i in killed)
+            if mine and not hit:
+                untouched += 1
+                harmed += a.outcome != "done"
+        assert untouched > STREAMS and harmed == 0, (untouched, harmed, summary(crowd.answers))
+        time.sleep(2)
+        at_rest(s, 300)
+        for b in backends:
+            env.wait_for(lambda: all(r["end"] or r["aborted"] for r in b.requests()), 5, "end of all jobs")
+    finally:
+        for agent in s.agents[1:]:
+            agent.stop()
+        del s.agents[1:]
+        for b in backends[1:]:
+            b.stop()
+
+
+def test_agent_killed_with_a_twin_left(make_stack):
+    """What had no byte yet goes to the other agent; what had one ends in an error event."""
+    s = make_stack(slots=20)
+    s.gateway.expect("DGON")
+    other = env.Backend().start()
+    try:
+        s.add_agent(backend=other, slots=20)
+        time.sleep(0.5)
+
+        async def run():
+            waiting = [asyncio.ensure_future(client.ask(s.url, tokens=3, first=1.5, label="wait")) for _ in range(8)]
+            running = [asyncio.ensure_future(client.ask(s.url, tokens=30, gap=0.1, label="run")) for _ in range(8)]
+            await asyncio.sleep(0.8)
+            s.agent.kill()
+            return await asyncio.gather(*waiting), await asyncio.gather(*running)
+
+        waiting, running = asyncio.run(run())
+        for a in waiting:
+            a.check_done(3)
+        assert {a.outcome for a in running} == {"done", "error"}, summary(running)
+    finally:
+        s.agents.pop().stop()
+        other.stop()
