@@ -382,15 +382,19 @@ static mod_dgon_pump on_fail(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
     return attempt_failed(s, out);
 }
 
-/* Tells the link child that there is room again, every half window: it then gives the agent credit. */
+/* Tells the link child that there is room again, every quarter window: it then gives the agent credit. What is left untold
+ * (less than a quarter) must never be what a record of the longest kind waits for: three quarters cover one. */
 static void consumed(mod_dgon_stream *s, uint32_t len)
 {
     s->consumed += len + DGON_WIRE_CREDIT_OVERHEAD;
-    if (s->consumed >= s->engine->window / 2) {
+    if (s->consumed >= s->engine->window / 4) {
         s->consumed = 0;
         dgon_registry_notify_link(s->engine->registry, s->ref);
     }
 }
+
+_Static_assert((DGON_RING_MIN - DGON_RING_RESERVE) / 4 * 3 >= DGON_WIRE_RECORD_MAX + DGON_WIRE_CREDIT_OVERHEAD,
+               "three quarters of the smallest window cover the longest record");
 
 typedef enum { STEP_NONE, STEP_MORE, STEP_FINAL } mod_dgon_step;
 
