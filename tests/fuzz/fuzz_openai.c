@@ -1,0 +1,84 @@
+/* The OpenAI mapping. The first byte says which part: c check, o request out, s stream (S: with
+ * usage), a answer, e error, m models; the rest is its input. */
+#include "dgon/openai.h"
+
+#include "fuzz_chat.h"
+
+static void check(const char *p, size_t n)
+{
+    dgon_openai_request r;
+    dgon_error e;
+    memset(&e, 0, sizeof e);
+    dgon_status s = dgon_openai_check(&r, p, n, &e);
+    if (s != DGON_OK) {
+        fuzz_error_sound(&e);
+        return;
+    }
+    FUZZ_ASSERT(dgon_wire_is_model_name(r.model, strlen(r.model)));
+    FUZZ_ASSERT(r.stream || !r.include_usage);
+}
+
+/* Whatever stands in the body, the backend gets its own name of the model, and tells the usage. */
+static void request_out(const char *p, size_t n, bool stream)
+{
+    dgon_buf b;
+    bool want;
+    dgon_buf_init(&b, DGON_CHAT_ANSWER_MAX);
+    dgon_status s = dgon_openai_request_out(&b, p, n, "real", stream, &want);
+    FUZZ_ASSERT(s == DGON_OK || (s == DGON_EJSON && b.len == 0));
+    FUZZ_ASSERT(stream || !want);
+    json_t *in = json_loadb(p, n, 0, NULL), *out = NULL;
+    if (s == DGON_OK && in != NULL) {
+        out = json_loadb(b.data, b.len, 0, NULL);
+        const char *model = json_string_value(json_object_get(out, "model"));
+        const json_t *options = json_object_get(out, "stream_options");
+        FUZZ_ASSERT(model != NULL && strcmp(model, "real") == 0);
+        FUZZ_ASSERT(json_is_true(json_object_get(out, "stream")) == stream);
+        FUZZ_ASSERT(!stream || json_is_true(json_object_get(options, "include_usage")));
+    }
+    json_decref(in);
+    json_decref(out);
+    dgon_buf_fini(&b);
+}
+
+static void backend_error(const char *p, size_t n)
+{
+    static const int codes[] = {0, 301, 400, 401, 404, 422, 429, 500, 503};
+    for (size_t k = 0; k < sizeof codes / sizeof codes[0]; k++) {
+        dgon_error e;
+        memset(&e, 0, sizeof e);
+        dgon_openai_backend_error(&e, codes[k], p, n);
+        fuzz_error_sound(&e);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    size_t n = size - 1, count = 0;
+    char *p = fuzz_copy(data + 1, n);
+    switch (data[0]) {
+    case 'c':
+        check(p, n);
+        break;
+    case 'o':
+        request_out(p, n, false);
+        request_out(p, n, true);
+        break;
+    case 'a':
+        fuzz_answer(dgon_openai_answer, p, n);
+        break;
+    case 'e':
+        backend_error(p, n);
+        break;
+    case 'm':
+        if (dgon_openai_models_in(p, n, fuzz_model, &count) == DGON_ENOMEM)
+            abort();
+        break;
+    default:
+        fuzz_stream(dgon_openai_chunk, p, n, data[0] == 'S');
+    }
+    free(p);
+    return 0;
+}
