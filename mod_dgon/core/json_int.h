@@ -8,8 +8,8 @@
 
 /* As json_loadb; the caller owns *root, NULL on failure. DGON_EJSON (err says why), DGON_ENOMEM.
  * jansson 2.14 writes behind its buffer or drops a character when an allocation fails inside a
- * string; here the load ends at the first failure and all it had allocated is freed (needs
- * dgon_alloc_hook_json). */
+ * string; once dgon_alloc_hook_json was called, the load ends at the first failure and all it had
+ * allocated is freed. */
 DGON_MUST_USE dgon_status dgon_json_load(json_t **root, const char *p, size_t n, size_t flags,
                                          json_error_t *err);
 

@@ -81,5 +81,9 @@ dgon_status dgon_json_load(json_t **root, const char *p, size_t n, size_t flags,
     *root = json_loadb(p, n, flags, err);
     current = NULL;
     unlink_block(&l.all);
-    return *root != NULL ? DGON_OK : DGON_EJSON;
+    if (*root != NULL)
+        return DGON_OK;
+    /* without the hook: jansson leaves the text empty where a plain malloc failed */
+    return json_error_code(err) == json_error_out_of_memory || err->text[0] == '\0' ? DGON_ENOMEM
+                                                                                    : DGON_EJSON;
 }

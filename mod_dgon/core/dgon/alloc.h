@@ -18,9 +18,10 @@ typedef struct dgon_alloc_hooks {
     void (*free_fn)(void *);
 } dgon_alloc_hooks;
 void dgon_alloc_hook(const dgon_alloc_hooks *hooks);
-/* Every host calls it first thing, before any use of jansson: jansson then takes its memory from
- * the core. Its blocks have a head of their own: what it gives away (json_dumps) is freed by the
- * free function of json_get_alloc_funcs, not by dgon_free. */
+/* Agent and tests, before any other use of jansson: it takes its memory from the core from then on.
+ * Never in httpd: jansson's functions belong to the whole process there, and another module may
+ * hold blocks that it got before. The blocks have a head of their own: what jansson gives away
+ * (json_dumps) is freed by the free function of json_get_alloc_funcs, not by dgon_free. */
 void dgon_alloc_hook_json(void);
 
 #endif
