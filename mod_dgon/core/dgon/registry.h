@@ -3,9 +3,9 @@
  * instruction leaves each of them in a phase that somebody alive can finish. Nothing read from the segment is trusted: copied once,
  * bound-checked, used. The root parent formats it and never looks again.
  *
- * Control word of a job (u64, dense array so that a scan is cheap): gen:28 | phase:4 | gone:1 | child:10 | link:14 (and spare bits).
- * Control word of a link: gen | state | child. Slots of an agent are a dense array of tokens, one per slot of its concurrency:
- *   token = 0 (free) | {job gen:28, job slot:20, child that reserves:10, 1}
+ * Control word of a job: one u64 with all that a transition needs, in a dense array so that a scan is cheap; the words are in layout.h.
+ * Slots of an agent are a dense array of tokens, one per slot of its concurrency:
+ *   token = 0 (free) | {job gen, job slot, child that reserves}
  * A token is valid while its job (same gen) is BOUND or RUNNING on a link of that agent, or while the job is QUEUED and the reserving child lives. An
  * invalid token counts as free and may be taken over: no counter has to be repaired after a kill, the slots ARE the count. Cached counters (busy, queued) are
  * hints for the fast path; audit() puts them right.
@@ -103,6 +103,8 @@ typedef struct dgon_registry_model_info {
 } dgon_registry_model_info;
 /* DGON_ENOTFOUND for an index without a name. Exact counts (scans), not the hints. */
 DGON_MUST_USE dgon_status dgon_registry_model_get(dgon_registry *r, uint32_t model, dgon_registry_model_info *info);
+/* The name alone, cheap. DGON_ENOTFOUND as above. */
+DGON_MUST_USE dgon_status dgon_registry_model_name(dgon_registry *r, uint32_t model, char name[DGON_WIRE_NAME_MAX + 1]);
 uint32_t dgon_registry_model_count(dgon_registry *r); /* indices to try: 0..count-1 */
 
 /* ---- jobs, client side ---- */
@@ -127,7 +129,7 @@ typedef struct dgon_job_spec {
 
 /* Takes a slot (lowest free ones first, so that memory stays compact), resets both rings, fills it. spec->arrival is set. DGON_EFULL: all slots taken. */
 DGON_MUST_USE dgon_status dgon_registry_claim(dgon_registry *r, uint32_t me, dgon_job_spec *spec, dgon_job_ref *ref);
-/* Puts it into its model's queue and dispatches at once if a slot is free. If it has to wait and more than queue_max jobs of the model wait already, it is taken out: DGON_EFULL, phase CLAIMED again.
+/* Puts it into its model's queue and dispatches at once if a slot is free. If it has to wait and its place in the queue is behind queue_max (0: it may not wait), it is taken out: DGON_EFULL, phase CLAIMED again.
  * DGON_ENOTFOUND: every agent that offers the model is excluded (or none is left and none is excluded: then it waits, DGON_OK). */
 DGON_MUST_USE dgon_status dgon_registry_submit(dgon_registry *r, dgon_job_ref ref, uint32_t queue_max);
 /* The client side lets go, in any phase, once. If an agent works on it, GONE is set and the link child told. The ref is dead afterwards. */

@@ -1,0 +1,415 @@
+#include "registry_int.h"
+
+#include "dgon/sched.h"
+
+#include <string.h>
+
+#define CHUNK    64u /* candidates looked at in one call of the scheduler */
+#define FITS_MAX 3u  /* with more distinct agents than a job can exclude, any job fits */
+
+/* ---- tokens ---- */
+
+bool dgon_token_valid(dgon_registry *r, uint32_t agent, uint32_t index, uint64_t token)
+{
+    uint32_t slot = dgon_token_slot(token), child = dgon_token_child(token);
+    if (token == 0 || slot >= r->conf.jobs)
+        return false;
+    dgon_jobw j = dgon_jobw_of(dgon_get(&r->job_word[slot]));
+    if (j.gen != dgon_token_gen(token))
+        return false;
+    if (dgon_jobw_on_link(j))
+        return j.stamp == (index & 0xff) && dgon_link_holds(r, j) &&
+               dgon_link_agent(r, j.link) == agent;
+    return j.phase == DGON_JOB_QUEUED && child < r->conf.children &&
+           dgon_childw_state(dgon_get(&dgon_child_at(r, child)->word)) == DGON_CHILD_ACTIVE;
+}
+
+uint32_t dgon_tokens_count(dgon_registry *r, uint32_t agent, uint32_t *stale)
+{
+    _Atomic uint64_t *t = dgon_tokens_at(r, agent);
+    uint32_t n = 0, bad = 0, high = dgon_slots_high(r, agent);
+    for (uint32_t i = 0; i < high; i++) {
+        uint64_t v = dgon_get(&t[i]);
+        if (v == 0)
+            continue;
+        if (dgon_token_valid(r, agent, i, v))
+            n++;
+        else
+            bad++;
+    }
+    if (stale)
+        *stale = bad;
+    return n;
+}
+
+/* May come out too low, when a child is between its count and its token; never too high. Too low
+ * costs a search. */
+void dgon_busy_recount(dgon_registry *r, uint32_t agent)
+{
+    _Atomic uint64_t *busy = &dgon_agent_at(r, agent)->busy;
+    uint64_t w = dgon_get(busy);
+    uint32_t n = dgon_tokens_count(r, agent, NULL);
+    if (n != dgon_count_of(w))
+        (void)dgon_cas(busy, w, (w & ~0xffffffffull) + (1ull << 32) + n);
+}
+
+static uint32_t token_put(dgon_registry *r, uint32_t agent, uint32_t slots, uint64_t token)
+{
+    _Atomic uint64_t *t = dgon_tokens_at(r, agent);
+    uint32_t from = atomic_load_explicit(&dgon_agent_at(r, agent)->next, memory_order_relaxed);
+    if (from >= slots)
+        from = 0;
+    for (uint32_t k = 0; k < slots; k++) {
+        uint32_t i = from + k < slots ? from + k : from + k - slots;
+        if (atomic_load_explicit(&t[i], memory_order_relaxed) == 0 && dgon_cas(&t[i], 0, token))
+            return i;
+    }
+    for (uint32_t i = 0; i < slots; i++) {
+        uint64_t old = dgon_get(&t[i]);
+        if (!dgon_token_valid(r, agent, i, old) && dgon_cas(&t[i], old, token))
+            return i;
+    }
+    return DGON_NONE;
+}
+
+/* Index of the slot reserved; DGON_NONE: none is free after all. */
+static uint32_t reserve(dgon_registry *r, uint32_t agent, uint64_t token)
+{
+    _Atomic uint64_t *busy = &dgon_agent_at(r, agent)->busy;
+    uint32_t slots = dgon_slots(r, agent);
+    uint32_t i = DGON_NONE;
+    bool hint_said_free = dgon_count_up(busy) < slots;
+    if (hint_said_free)
+        i = token_put(r, agent, slots, token);
+    if (i != DGON_NONE)
+        return i;
+    dgon_count_down(busy, 1);
+    if (hint_said_free)
+        dgon_busy_recount(r, agent);
+    return DGON_NONE;
+}
+
+static void unreserve(dgon_registry *r, uint32_t agent, uint32_t index, uint64_t token)
+{
+    dgon_layout_agent *a = dgon_agent_at(r, agent);
+    (void)dgon_cas(&dgon_tokens_at(r, agent)[index], token, 0);
+    atomic_store_explicit(&a->next, index, memory_order_relaxed);
+    dgon_count_down(&a->busy, 1);
+}
+
+void dgon_token_return(dgon_registry *r, uint32_t agent, uint32_t slot, dgon_jobw was)
+{
+    _Atomic uint64_t *t = dgon_tokens_at(r, agent);
+    uint32_t high = dgon_slots_high(r, agent);
+    for (uint32_t i = was.stamp; i < high; i += 256) {
+        uint64_t v = dgon_get(&t[i]);
+        if (v != 0 && dgon_token_slot(v) == slot && dgon_token_gen(v) == was.gen) {
+            unreserve(r, agent, i, v);
+            return;
+        }
+    }
+    dgon_count_down(&dgon_agent_at(r, agent)->busy, 1);
+}
+
+/* ---- candidates ---- */
+
+bool dgon_excluded(const dgon_registry *r, uint32_t slot, uint32_t agent)
+{
+    const dgon_layout_job *j = dgon_job_at(r, slot);
+    for (uint32_t i = 0; i < DGON_REGISTRY_EXCLUDE_MAX; i++)
+        if (atomic_load_explicit(&j->exclude[i], memory_order_relaxed) == agent)
+            return true;
+    return false;
+}
+
+typedef struct candidate_walk {
+    const dgon_registry *r;
+    _Atomic uint64_t *offers;
+    uint64_t bits;
+    uint32_t word;
+} candidate_walk;
+
+static candidate_walk walk_start(const dgon_registry *r, uint32_t model)
+{
+    _Atomic uint64_t *offers = dgon_offers_at(r, model);
+    return (candidate_walk){.r = r, .offers = offers, .bits = dgon_get(&offers[0])};
+}
+
+/* The next open link that offers the model. */
+static bool walk_next(candidate_walk *k, uint32_t *link, uint64_t *word, uint32_t *agent)
+{
+    for (;;) {
+        while (k->bits == 0) {
+            if (++k->word >= k->r->at.offer_words)
+                return false;
+            k->bits = dgon_get(&k->offers[k->word]);
+        }
+        uint32_t i = k->word * 64 + (uint32_t)__builtin_ctzll(k->bits);
+        k->bits &= k->bits - 1;
+        if (i >= k->r->conf.links)
+            continue;
+        *word = dgon_get(&k->r->link_word[i]);
+        *agent = dgon_link_agent(k->r, i);
+        *link = i;
+        if (dgon_linkw_state(*word) == DGON_LINK_OPEN && *agent != DGON_NONE)
+            return true;
+    }
+}
+
+/* Distinct agents with a free slot for the model, as many as matter. */
+typedef struct fits {
+    uint32_t agent[FITS_MAX];
+    uint32_t n;
+} fits;
+
+static fits agents_with_room(const dgon_registry *r, uint32_t model)
+{
+    fits f = {.n = 0};
+    candidate_walk k = walk_start(r, model);
+    uint32_t link, agent;
+    uint64_t word;
+    while (f.n < FITS_MAX && walk_next(&k, &link, &word, &agent)) {
+        if (dgon_count_of(dgon_get(&dgon_agent_at(r, agent)->busy)) >= dgon_slots(r, agent))
+            continue;
+        uint32_t i = 0;
+        while (i < f.n && f.agent[i] != agent)
+            i++;
+        if (i == f.n)
+            f.agent[f.n++] = agent;
+    }
+    return f;
+}
+
+static bool job_fits(const dgon_registry *r, uint32_t slot, const fits *f)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        if (!dgon_excluded(r, slot, f->agent[i]))
+            return true;
+    return false;
+}
+
+/* The oldest waiting job of the model that fits; *word as it was seen. */
+static uint32_t oldest(const dgon_registry *r, uint32_t model, const fits *f, uint64_t *word)
+{
+    uint32_t best = DGON_NONE, high = dgon_job_high(r);
+    uint64_t best_arrival = UINT64_MAX;
+    for (uint32_t i = 0; i < high; i++) {
+        uint64_t w = atomic_load_explicit(&r->job_word[i], memory_order_acquire);
+        if ((w >> 33 & 7) != DGON_JOB_QUEUED ||
+            atomic_load_explicit(&r->job_model[i], memory_order_relaxed) != model)
+            continue;
+        uint64_t arrival = atomic_load_explicit(&r->arrival[i], memory_order_relaxed);
+        if (arrival >= best_arrival || dgon_jobw_of(w).gone || !job_fits(r, i, f))
+            continue;
+        best = i;
+        best_arrival = arrival;
+        *word = w;
+    }
+    return best;
+}
+
+typedef struct choice {
+    uint32_t link, agent;
+    uint64_t word;
+} choice;
+
+/* The best link for the job among all, CHUNK at a time; false: nobody has a free slot. */
+static bool choose(const dgon_registry *r, uint32_t slot, uint32_t model, uint32_t child,
+                   choice *out)
+{
+    dgon_sched_candidate c[CHUNK];
+    uint64_t words[CHUNK];
+    uint32_t n = 0;
+    candidate_walk k = walk_start(r, model);
+    for (bool more = true; more;) {
+        uint32_t link, agent;
+        uint64_t word;
+        more = walk_next(&k, &link, &word, &agent);
+        if (more) {
+            const dgon_layout_agent *a = dgon_agent_at(r, agent);
+            c[n] = (dgon_sched_candidate){.link = link,
+                                          .agent = agent,
+                                          .slots = dgon_slots(r, agent),
+                                          .busy = dgon_count_of(dgon_get(&a->busy)),
+                                          .same_child = dgon_linkw_child(word) == child,
+                                          .excluded = dgon_excluded(r, slot, agent),
+                                          .last = dgon_get(&a->last)};
+            words[n++] = word;
+        }
+        if (n == CHUNK || !more) {
+            int best = dgon_sched_choose(c, n);
+            n = 0;
+            if (best >= 0) {
+                c[0] = c[best];
+                words[0] = words[best];
+                n = 1;
+            }
+        }
+    }
+    if (n == 0)
+        return false;
+    *out = (choice){.link = c[0].link, .agent = c[0].agent, .word = words[0]};
+    return true;
+}
+
+/* ---- binding ---- */
+
+typedef enum outcome { BOUND, LOST, NO_ROOM } outcome;
+
+/* The link closed between choice and binding, and its closer may have looked before: nobody would
+ * come for this job. */
+static void undo_dead_link(dgon_registry *r, uint32_t slot, uint64_t w, const choice *c,
+                           uint32_t index, uint64_t token)
+{
+    dgon_jobw j = dgon_jobw_of(w);
+    for (uint32_t tries = 0; tries < 8 && j.gen == dgon_token_gen(token) && dgon_jobw_on_link(j);
+         tries++) {
+        uint64_t next;
+        atomic_store(&dgon_job_at(r, slot)->agent, c->agent);
+        if (dgon_job_move(r, slot, w, DGON_JOB_FINISH, &next)) {
+            unreserve(r, c->agent, index, token);
+            if (dgon_jobw_of(next).phase == DGON_JOB_DONE)
+                dgon_registry_notify(r, j.child, slot);
+            return;
+        }
+        w = dgon_get(&r->job_word[slot]);
+        j = dgon_jobw_of(w);
+    }
+}
+
+static outcome bind(dgon_registry *r, uint32_t me, uint32_t slot, uint32_t model, uint64_t w)
+{
+    dgon_jobw j = dgon_jobw_of(w);
+    choice c;
+    if (!choose(r, slot, model, j.child, &c))
+        return NO_ROOM;
+    uint64_t token = dgon_token(me, slot, j.gen);
+    uint32_t index = reserve(r, c.agent, token);
+    if (index == DGON_NONE)
+        return LOST;
+    int phase = dgon_job_next((dgon_job_phase)j.phase, &j.gone, DGON_JOB_BIND);
+    dgon_jobw to = {.gen = j.gen,
+                    .lgen = dgon_linkw_gen(c.word) & 0xf,
+                    .phase = (uint32_t)phase,
+                    .child = j.child,
+                    .link = c.link,
+                    .stamp = index & 0xff};
+    if (phase < 0 || !dgon_cas(&r->job_word[slot], w, dgon_jobw_pack(to))) {
+        unreserve(r, c.agent, index, token);
+        return LOST;
+    }
+    dgon_count_down(&r->waiting[model], 1);
+    dgon_set(&dgon_agent_at(r, c.agent)->last, atomic_fetch_add(&r->head->dispatches, 1) + 1);
+    uint64_t now = dgon_get(&r->link_word[c.link]);
+    if (!dgon_linkw_up(now) || dgon_linkw_gen(now) != dgon_linkw_gen(c.word))
+        undo_dead_link(r, slot, dgon_jobw_pack(to), &c, index, token);
+    else
+        dgon_registry_notify(r, dgon_linkw_child(now), slot);
+    return BOUND;
+}
+
+/* Binds at most `limit` waiting jobs of the model. A lost race means that somebody else moved on,
+ * or held for a moment the slot that a third one did not see: so look again. The bound on the
+ * rounds only matters when the segment is full of rubbish. */
+static uint32_t dispatch(dgon_registry *r, uint32_t me, uint32_t model, uint32_t limit)
+{
+    uint32_t n = 0, rounds = 64 + 2 * dgon_job_high(r);
+    while (n < limit && rounds-- > 0 && dgon_count_of(dgon_get(&r->waiting[model])) != 0) {
+        fits f = agents_with_room(r, model);
+        uint64_t w = 0;
+        uint32_t slot = f.n ? oldest(r, model, &f, &w) : DGON_NONE;
+        if (slot == DGON_NONE)
+            break;
+        n += bind(r, me, slot, model, w) == BOUND;
+    }
+    return n;
+}
+
+void dgon_dispatch_new(dgon_registry *r, uint32_t me, uint32_t slot, uint32_t model, bool alone)
+{
+    if (alone) {
+        uint64_t w = dgon_get(&r->job_word[slot]);
+        if (dgon_jobw_of(w).phase == DGON_JOB_QUEUED && bind(r, me, slot, model, w) != LOST)
+            return;
+    }
+    (void)dispatch(r, me, model, UINT32_MAX);
+}
+
+/* ---- several models compete for what became free ---- */
+
+#define SET_WORDS (DGON_REGISTRY_MODELS_MAX / 64)
+
+/* Model of the oldest waiting job among the models of the set; DGON_NONE: nobody waits. */
+static uint32_t oldest_model(const dgon_registry *r, const uint64_t *set)
+{
+    uint32_t best = DGON_NONE, high = dgon_job_high(r);
+    uint64_t best_arrival = UINT64_MAX;
+    for (uint32_t i = 0; i < high; i++) {
+        uint64_t w = atomic_load_explicit(&r->job_word[i], memory_order_acquire);
+        uint32_t m = atomic_load_explicit(&r->job_model[i], memory_order_relaxed);
+        if ((w >> 33 & 7) != DGON_JOB_QUEUED || m >= r->conf.models ||
+            !(set[m / 64] & 1ull << (m % 64)))
+            continue;
+        uint64_t arrival = atomic_load_explicit(&r->arrival[i], memory_order_relaxed);
+        if (arrival < best_arrival) {
+            best = m;
+            best_arrival = arrival;
+        }
+    }
+    return best;
+}
+
+static void dispatch_set(dgon_registry *r, uint32_t me, uint64_t *set, uint32_t models)
+{
+    uint32_t rounds = 64 + 2 * dgon_job_high(r) + r->conf.models;
+    while (models > 1 && rounds-- > 0) {
+        uint32_t m = oldest_model(r, set);
+        if (m == DGON_NONE)
+            return;
+        if (dispatch(r, me, m, 1) == 0) {
+            set[m / 64] &= ~(1ull << (m % 64));
+            models--;
+        }
+    }
+    for (uint32_t i = 0; i < SET_WORDS; i++)
+        for (; set[i]; set[i] &= set[i] - 1)
+            (void)dispatch(r, me, i * 64 + (uint32_t)__builtin_ctzll(set[i]), UINT32_MAX);
+}
+
+static bool agent_offers(const dgon_registry *r, uint32_t agent, uint32_t model)
+{
+    candidate_walk k = walk_start(r, model);
+    uint32_t link, a;
+    uint64_t word;
+    while (walk_next(&k, &link, &word, &a))
+        if (a == agent)
+            return true;
+    return false;
+}
+
+/* agent DGON_NONE: of any. */
+static void dispatch_models(dgon_registry *r, uint32_t me, uint32_t agent)
+{
+    uint64_t set[SET_WORDS];
+    uint32_t n = 0, mark = dgon_names_mark(&r->model_names);
+    for (uint32_t m = 0; m < mark; m++) {
+        if (dgon_count_of(dgon_get(&r->waiting[m])) == 0 ||
+            (agent != DGON_NONE && !agent_offers(r, agent, m)))
+            continue;
+        if (n++ == 0)
+            memset(set, 0, sizeof set);
+        set[m / 64] |= 1ull << (m % 64);
+    }
+    if (n)
+        dispatch_set(r, me, set, n);
+}
+
+void dgon_dispatch_all(dgon_registry *r, uint32_t me)
+{
+    dispatch_models(r, me, DGON_NONE);
+}
+
+void dgon_dispatch_agent(dgon_registry *r, uint32_t me, uint32_t agent)
+{
+    dispatch_models(r, me, agent);
+}
