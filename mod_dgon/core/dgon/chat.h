@@ -58,8 +58,9 @@ DGON_MUST_USE dgon_status dgon_chat_emit_finish(dgon_chat *c, dgon_buf *out, con
                                                 dgon_chat_emit_fn fn, void *user);
 
 /* After the backend's body ended: DGON_OK and the END payload in `end`
- * ({"usage":…,"finish":…,"timings":…}) if the answer is complete; else DGON_EBACKEND with c->error
- * filled (cut answer: 502 upstream_error, retryable while nothing was sent). */
+ * ({"usage":{…}|null,"finish":…,"timings":{"load_ns":…,"prompt_ns":…,"eval_ns":…}}) if the answer
+ * is complete; else DGON_EBACKEND with c->error filled (cut answer: 502 upstream_error, retryable
+ * while nothing was sent). */
 DGON_MUST_USE dgon_status dgon_chat_end(dgon_chat *c, dgon_buf *end);
 
 #endif

@@ -19,8 +19,9 @@ typedef struct dgon_openai_request {
  * as OpenAI has them): not an object, too deep (DGON_JSON_DEPTH_MAX), invalid UTF-8, NUL, no model,
  * model not a string, messages missing, empty, not a list or its members without a known role,
  * stream not a bool, stream_options without stream:true, wrong types of the documented scalar
- * fields. Unknown fields are let through. An unknown model is the caller's to find (404). Any
- * thread. */
+ * fields, a member given twice (parsers differ on which counts), a URL in a content part that is
+ * not data:. Unknown fields are let through. A name that no model can have is DGON_ENOTFOUND (404);
+ * an unknown model is the caller's to find. Any thread. */
 DGON_MUST_USE dgon_status dgon_openai_check(dgon_openai_request *r, const char *body, size_t n,
                                             dgon_error *e);
 
@@ -30,12 +31,13 @@ DGON_MUST_USE dgon_status dgon_openai_check(dgon_openai_request *r, const char *
 DGON_MUST_USE dgon_status dgon_openai_request_out(dgon_buf *out, const char *body, size_t n,
                                                   const char *model, bool stream, bool *want_usage);
 
-/* Agent: one SSE payload of the backend's stream. Emits 0..n chunks. Fast path: no jansson,
- * dgon_json_reidentify; the slow path takes over for whatever needs change: role chunk missing or
- * with content null, `reasoning` -> `reasoning_content`, tool delta without type, usage chunk
- * (taken, sent only if wanted), `timings`, an `error` object (DGON_EBACKEND, c->error; a top-level
- * "error":null is removed), `obfuscation` dropped. DGON_DONE: [DONE] was seen. One malformed
- * payload is skipped (c->bad_lines), the third in a row is DGON_EBACKEND. */
+/* Agent: one SSE payload of the backend's stream. Emits 0..n chunks. The usual chunk (one choice,
+ * text or a role) is recognised and written anew without a tree; a tree takes over for all else: a
+ * finish, tool calls, logprobs, `reasoning` -> `reasoning_content`, tool delta without type, usage
+ * chunk (taken, sent only if wanted), `timings`, an `error` object (DGON_EBACKEND, c->error; a
+ * top-level "error":null is removed). At the top only id, object, created, model, choices and usage
+ * go out. DGON_DONE: [DONE] was seen. One malformed payload is skipped (c->bad_lines), the third in
+ * a row is DGON_EBACKEND. */
 DGON_MUST_USE dgon_status dgon_openai_chunk(dgon_chat *c, dgon_buf *out, const char *p, size_t n,
                                             dgon_chat_emit_fn fn, void *user);
 
