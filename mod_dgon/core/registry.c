@@ -167,12 +167,15 @@ void dgon_registry_leave(dgon_registry *r, uint32_t child)
     if (child >= r->conf.children)
         return;
     _Atomic uint64_t *p = &dgon_child_at(r, child)->word;
+    if (dgon_childw_state(dgon_get(p)) != DGON_CHILD_ACTIVE)
+        return;
+    /* While it still counts as alive: what it reserves below is respected by the others. */
+    dgon_child_let_go(r, child);
+    dgon_dispatch_all(r, child);
     uint64_t w = dgon_get(p);
     uint32_t epoch = dgon_childw_epoch(w);
-    if (dgon_childw_state(w) != DGON_CHILD_ACTIVE ||
-        !dgon_cas(p, w, dgon_childw(epoch, DGON_CHILD_SWEEPING, child, epoch)))
-        return;
-    dgon_child_finish(r, child, child);
+    if (dgon_cas(p, w, dgon_childw(epoch, DGON_CHILD_SWEEPING, child, epoch)))
+        dgon_child_finish(r, child);
 }
 
 uint32_t dgon_registry_children_alive(dgon_registry *r)

@@ -312,6 +312,9 @@ void dgon_link_shut(dgon_registry *r, uint32_t link);
 bool dgon_link_holds(const dgon_registry *r, dgon_jobw j);
 
 /* ---- registry_sweep.c ---- */
-void dgon_child_finish(dgon_registry *r, uint32_t child, uint32_t me);
+/* Releases its jobs and closes its links. */
+void dgon_child_let_go(dgon_registry *r, uint32_t child);
+/* All that is left of it, then its slot; may be done again from the start. Does not dispatch. */
+void dgon_child_finish(dgon_registry *r, uint32_t child);
 
 #endif

@@ -63,16 +63,20 @@ static void shut_links(dgon_registry *r, uint32_t child)
     }
 }
 
-void dgon_child_finish(dgon_registry *r, uint32_t child, uint32_t me)
+void dgon_child_let_go(dgon_registry *r, uint32_t child)
+{
+    drop_jobs(r, child);
+    shut_links(r, child);
+}
+
+void dgon_child_finish(dgon_registry *r, uint32_t child)
 {
     _Atomic uint64_t *p = &dgon_child_at(r, child)->word;
     uint64_t w = dgon_get(p);
-    drop_jobs(r, child);
-    shut_links(r, child);
+    dgon_child_let_go(r, child);
     settle_jobs(r, true);
     clear_tokens(r, child);
     (void)dgon_cas(p, w, dgon_childw(dgon_childw_epoch(w), DGON_CHILD_FREE, 0, 0));
-    dgon_dispatch_all(r, me);
 }
 
 static bool gone_for_certain(dgon_registry *r, uint32_t child)
@@ -114,7 +118,8 @@ uint32_t dgon_registry_sweep(dgon_registry *r, uint32_t me)
     for (uint32_t c = 0; c < r->conf.children; c++) {
         if (c == me || !take_over(r, me, c))
             continue;
-        dgon_child_finish(r, c, me);
+        dgon_child_finish(r, c);
+        dgon_dispatch_all(r, me);
         dgon_registry_count(r, me, DGON_COUNT_SWEPT, 1);
         n++;
     }

@@ -1,0 +1,740 @@
+#include "unit.h"
+
+#include "registry_int.h"
+
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+/* One segment, one process that plays all children: 0 and 1 hold clients, 1 and 2 hold links. */
+static dgon_registry_conf conf = {
+    .children = 4, .links = 70, .models = 8, .jobs = 200, .ring_size = DGON_RING_MIN, .build = 7};
+static void *seg;
+static dgon_registry *reg;
+static bool dead[4];
+static unsigned wakes[4];
+
+static void wake(void *user, uint32_t child)
+{
+    (void)user;
+    wakes[child]++;
+}
+
+static bool alive(void *user, uint32_t child)
+{
+    (void)user;
+    return !dead[child];
+}
+
+static const dgon_registry_host host = {.wake = wake, .alive = alive};
+
+static void setup(void)
+{
+    size_t size = dgon_registry_size(&conf);
+    seg =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CU_ASSERT_FATAL(seg != MAP_FAILED);
+    CU_ASSERT_FATAL(dgon_registry_format(seg, size, &conf) == DGON_OK);
+    reg = dgon_registry_attach(seg, size, &conf, &host);
+    CU_ASSERT_FATAL(reg != NULL);
+    memset(dead, 0, sizeof dead);
+    memset(wakes, 0, sizeof wakes);
+    for (uint32_t i = 0; i < 3; i++)
+        CU_ASSERT_FATAL(dgon_registry_join(reg, 100 + i, i) == DGON_OK);
+}
+
+static void teardown(void)
+{
+    dgon_registry_detach(reg);
+    munmap(seg, dgon_registry_size(&conf));
+}
+
+static dgon_registry_gauges gauges(void)
+{
+    dgon_registry_gauges g;
+    dgon_registry_gauges_get(reg, &g);
+    return g;
+}
+
+static uint32_t open_link(uint32_t child, const char *agent, uint64_t instance, uint32_t slots,
+                          const char *model)
+{
+    uint32_t link = DGON_NONE;
+    CU_ASSERT_FATAL(dgon_registry_link_open(reg, child, agent, instance, slots, &link) == DGON_OK);
+    dgon_ctl_model m = {.context = 4096, .caps = DGON_CAP_TOOLS, .loaded = true};
+    snprintf(m.name, sizeof m.name, "%s", model);
+    CU_ASSERT(dgon_registry_link_models(reg, link, &m, 1) == DGON_OK);
+    return link;
+}
+
+static uint32_t model(const char *name)
+{
+    return dgon_registry_model(reg, name, strlen(name));
+}
+
+static dgon_job_ref claim(uint32_t child, const char *name)
+{
+    dgon_job_spec spec = {.model = model(name), .op = 1, .attempt = 1, .body_len = 5};
+    spec.exclude[0] = spec.exclude[1] = DGON_NONE;
+    dgon_job_ref ref = {0};
+    CU_ASSERT_FATAL(dgon_registry_claim(reg, child, &spec, &ref) == DGON_OK);
+    CU_ASSERT(spec.arrival != 0);
+    return ref;
+}
+
+static dgon_job_ref submit(uint32_t child, const char *name)
+{
+    dgon_job_ref ref = claim(child, name);
+    CU_ASSERT(dgon_registry_submit(reg, ref, 1000) == DGON_OK);
+    return ref;
+}
+
+static dgon_job_phase phase(dgon_job_ref ref)
+{
+    return dgon_registry_phase(reg, ref, NULL, NULL);
+}
+
+/* Nothing is left over: what every test ends in. */
+static void nothing_left(void)
+{
+    dgon_registry_gauges g = gauges();
+    CU_ASSERT_EQUAL(g.jobs_claimed + g.jobs_queued + g.jobs_bound + g.jobs_running + g.jobs_done,
+                    0);
+    CU_ASSERT_EQUAL(g.tokens_valid, 0);
+    for (uint32_t m = 0; m < dgon_registry_model_count(reg); m++)
+        CU_ASSERT_EQUAL(dgon_count_of(dgon_get(&reg->waiting[m])), 0);
+    for (uint32_t a = 0; a < conf.links; a++)
+        CU_ASSERT_EQUAL(dgon_count_of(dgon_get(&dgon_agent_at(reg, a)->busy)), 0);
+    for (uint32_t i = 0; i < reg->at.used_words; i++)
+        CU_ASSERT_EQUAL(dgon_get(&reg->used[i]), 0);
+}
+
+static void test_conf(void)
+{
+    dgon_registry_conf c = conf;
+    CU_ASSERT(dgon_registry_size(&c) > 0);
+    c.ring_size = 20000;
+    CU_ASSERT_EQUAL(dgon_registry_size(&c), 0);
+    c = conf;
+    c.children = DGON_REGISTRY_CHILDREN_MAX + 1;
+    CU_ASSERT_EQUAL(dgon_registry_size(&c), 0);
+    c = conf;
+    c.jobs = 0;
+    CU_ASSERT_EQUAL(dgon_registry_size(&c), 0);
+    c = (dgon_registry_conf){
+        DGON_REGISTRY_CHILDREN_MAX, DGON_REGISTRY_LINKS_MAX, DGON_REGISTRY_MODELS_MAX,
+        DGON_REGISTRY_JOBS_MAX,     DGON_RING_MAX,           1};
+    CU_ASSERT(dgon_registry_size(&c) > 1ull << 42);
+    setup();
+    c = conf;
+    size_t size = dgon_registry_size(&conf);
+    CU_ASSERT_PTR_NULL(dgon_registry_attach(seg, size - 1, &conf, &host));
+    c.build = 8;
+    CU_ASSERT_PTR_NULL(dgon_registry_attach(seg, size, &c, &host));
+    c = conf;
+    c.jobs++;
+    CU_ASSERT_PTR_NULL(dgon_registry_attach(seg, size + (1 << 20), &c, &host));
+    CU_ASSERT(dgon_registry_format(seg, size - 1, &conf) == DGON_EINVAL);
+    unit_fail_at(1);
+    CU_ASSERT_PTR_NULL(dgon_registry_attach(seg, size, &conf, &host));
+    unit_fail_at(2);
+    CU_ASSERT_PTR_NULL(dgon_registry_attach(seg, size, &conf, &host));
+    unit_fail_at(3);
+    CU_ASSERT_PTR_NULL(dgon_registry_attach(seg, size, &conf, &host));
+    unit_fail_at(0);
+    teardown();
+}
+
+static void test_children(void)
+{
+    setup();
+    CU_ASSERT_EQUAL(dgon_registry_children_alive(reg), 3);
+    CU_ASSERT(dgon_registry_join(reg, 5, 2) == DGON_EEXIST);
+    CU_ASSERT(dgon_registry_join(reg, 5, 4) == DGON_EINVAL);
+    dgon_registry_count(reg, 2, DGON_COUNT_JOBS, 3);
+    dgon_registry_leave(reg, 2);
+    dgon_registry_leave(reg, 2);
+    CU_ASSERT_EQUAL(dgon_registry_children_alive(reg), 2);
+    CU_ASSERT(dgon_registry_join(reg, 5, 2) == DGON_OK);
+    dgon_registry_count(reg, 0, DGON_COUNT_JOBS, 4);
+    CU_ASSERT_EQUAL(dgon_registry_total(reg, DGON_COUNT_JOBS), 7);
+    CU_ASSERT_EQUAL(dgon_registry_total(reg, DGON_COUNT_MAX), 0);
+    teardown();
+}
+
+static uint32_t seen[8], seen_n;
+static void see(void *user, uint32_t slot)
+{
+    (void)user;
+    if (seen_n < 8)
+        seen[seen_n++] = slot;
+}
+
+static void test_news(void)
+{
+    setup();
+    seen_n = 0;
+    dgon_registry_notify(reg, 1, 3);
+    dgon_registry_notify(reg, 1, 3);
+    dgon_registry_notify(reg, 1, 199);
+    dgon_registry_notify(reg, 1, 200); /* outside: ignored */
+    dgon_registry_notify(reg, 9, 1);
+    CU_ASSERT_EQUAL(wakes[1], 0);
+    CU_ASSERT(!dgon_registry_sleep(reg, 1));
+    CU_ASSERT_EQUAL(dgon_registry_collect(reg, 1, see, NULL), 2);
+    CU_ASSERT_EQUAL(seen[0], 3);
+    CU_ASSERT_EQUAL(seen[1], 199);
+    CU_ASSERT_EQUAL(dgon_registry_collect(reg, 1, see, NULL), 0);
+    CU_ASSERT(dgon_registry_sleep(reg, 1));
+    dgon_registry_notify(reg, 1, 64);
+    dgon_registry_notify(reg, 1, 65);
+    CU_ASSERT_EQUAL(wakes[1], 1); /* once a sleep */
+    dgon_registry_awake(reg, 1);
+    CU_ASSERT_EQUAL(dgon_registry_collect(reg, 1, see, NULL), 2);
+    teardown();
+}
+
+static void test_normal_path(void)
+{
+    setup();
+    CU_ASSERT_EQUAL(model("m"), DGON_NONE);
+    uint32_t link = open_link(1, "a", 1, 2, "m");
+    dgon_job_ref ref = submit(0, "m"), here;
+    CU_ASSERT_EQUAL(phase(ref), DGON_JOB_BOUND);
+    uint32_t l;
+    dgon_job_phase p;
+    bool gone;
+    seen_n = 0;
+    CU_ASSERT_EQUAL(dgon_registry_collect(reg, 1, see, NULL), 1);
+    CU_ASSERT_EQUAL(seen[0], ref.slot);
+    CU_ASSERT(dgon_registry_job_here(reg, 0, ref.slot, &here, &l, &p, &gone) == DGON_ESTALE);
+    CU_ASSERT(dgon_registry_job_here(reg, 1, ref.slot, &here, &l, &p, &gone) == DGON_OK);
+    CU_ASSERT(here.gen == ref.gen && here.slot == ref.slot && l == link && p == DGON_JOB_BOUND &&
+              !gone);
+    dgon_job_spec spec;
+    CU_ASSERT(dgon_registry_spec(reg, here, &spec) == DGON_OK);
+    CU_ASSERT(spec.body_len == 5 && spec.attempt == 1 && spec.model == model("m"));
+    CU_ASSERT(dgon_registry_take(reg, here) == DGON_OK);
+    CU_ASSERT(dgon_registry_take(reg, here) == DGON_ESTALE);
+    dgon_ring down = dgon_registry_down(reg, ref.slot);
+    CU_ASSERT(dgon_ring_put_spsc(&down, DGON_REC_END, 0, "{}", 2) == DGON_OK);
+    dgon_registry_model_info info;
+    CU_ASSERT(dgon_registry_model_get(reg, model("m"), &info) == DGON_OK);
+    CU_ASSERT(info.slots == 2 && info.busy == 1 && info.agents == 1 && info.loaded &&
+              info.context == 4096 && info.queued == 0 && info.caps == DGON_CAP_TOOLS &&
+              info.created > 0);
+    dgon_registry_finish(reg, here, 80);
+    uint32_t agent;
+    CU_ASSERT_EQUAL(dgon_registry_phase(reg, ref, NULL, &agent), DGON_JOB_DONE);
+    CU_ASSERT_NOT_EQUAL(agent, DGON_NONE);
+    seen_n = 0;
+    CU_ASSERT_EQUAL(dgon_registry_collect(reg, 0, see, NULL), 1);
+    dgon_ring_record rec;
+    CU_ASSERT(dgon_ring_peek_spsc(&down, &rec) == DGON_OK && rec.type == DGON_REC_END);
+    dgon_registry_release(reg, ref);
+    CU_ASSERT_EQUAL(phase(ref), DGON_JOB_FREE);
+    CU_ASSERT(dgon_registry_model_get(reg, model("m"), &info) == DGON_OK);
+    CU_ASSERT(info.job_ms == 80 && info.busy == 0);
+    char name[DGON_WIRE_NAME_MAX + 1];
+    CU_ASSERT(dgon_registry_model_name(reg, model("m"), name) == DGON_OK && !strcmp(name, "m"));
+    CU_ASSERT(dgon_registry_model_get(reg, 7, &info) == DGON_ENOTFOUND);
+    nothing_left();
+    teardown();
+}
+
+static void test_fifo(void)
+{
+    setup();
+    open_link(1, "a", 1, 1, "m");
+    dgon_job_ref j[20];
+    for (uint32_t i = 0; i < 20; i++)
+        j[i] = submit(i % 2, "m");
+    for (uint32_t i = 0; i < 20; i++) {
+        CU_ASSERT_EQUAL(phase(j[i]), DGON_JOB_BOUND);
+        CU_ASSERT_EQUAL(dgon_registry_position(reg, j[i]), 0);
+        if (i < 19) {
+            CU_ASSERT_EQUAL(phase(j[i + 1]), DGON_JOB_QUEUED);
+            CU_ASSERT_EQUAL(dgon_registry_position(reg, j[i + 1]), 1);
+            CU_ASSERT_EQUAL(dgon_registry_position(reg, j[19]), 19 - i);
+        }
+        dgon_registry_finish(reg, j[i], 1);
+        dgon_registry_release(reg, j[i]);
+    }
+    /* A retry keeps its ticket and so its place. */
+    dgon_job_ref first = submit(0, "m"), second = submit(0, "m");
+    dgon_job_spec spec = {.model = model("m"), .arrival = 1, .attempt = 2};
+    spec.exclude[0] = spec.exclude[1] = DGON_NONE;
+    dgon_job_ref old;
+    CU_ASSERT(dgon_registry_claim(reg, 1, &spec, &old) == DGON_OK);
+    CU_ASSERT(dgon_registry_submit(reg, old, 1) == DGON_OK);
+    CU_ASSERT_EQUAL(dgon_registry_position(reg, old), 1);
+    dgon_registry_finish(reg, first, 1);
+    CU_ASSERT_EQUAL(phase(old), DGON_JOB_BOUND);
+    CU_ASSERT_EQUAL(phase(second), DGON_JOB_QUEUED);
+    dgon_registry_release(reg, first);
+    dgon_registry_release(reg, second);
+    dgon_registry_finish(reg, old, 1);
+    dgon_registry_release(reg, old);
+    nothing_left();
+    teardown();
+}
+
+static void test_queue_max(void)
+{
+    setup();
+    open_link(1, "a", 1, 1, "m");
+    dgon_job_ref a = submit(0, "m"), b = claim(0, "m"), c = claim(0, "m");
+    CU_ASSERT(dgon_registry_submit(reg, b, 0) == DGON_EFULL);
+    CU_ASSERT_EQUAL(phase(b), DGON_JOB_CLAIMED);
+    CU_ASSERT(dgon_registry_submit(reg, b, 1) == DGON_OK);
+    CU_ASSERT_EQUAL(phase(b), DGON_JOB_QUEUED);
+    CU_ASSERT(dgon_registry_submit(reg, c, 1) == DGON_EFULL);
+    CU_ASSERT_EQUAL(phase(c), DGON_JOB_CLAIMED);
+    dgon_registry_finish(reg, a, 0);
+    CU_ASSERT_EQUAL(phase(b), DGON_JOB_BOUND);
+    dgon_registry_release(reg, a);
+    dgon_registry_release(reg, b);
+    dgon_registry_finish(reg, b, 0);
+    dgon_registry_release(reg, c);
+    nothing_left();
+    teardown();
+}
+
+static void test_release_everywhere(void)
+{
+    setup();
+    uint32_t link = open_link(1, "a", 1, 1, "m"), l;
+    dgon_job_ref ref = claim(0, "m"), here;
+    dgon_registry_release(reg, ref);
+    CU_ASSERT_EQUAL(phase(ref), DGON_JOB_FREE);
+    dgon_registry_release(reg, ref); /* twice: nothing */
+    CU_ASSERT(dgon_registry_submit(reg, ref, 9) == DGON_ESTALE);
+    dgon_job_ref run = submit(0, "m");
+    CU_ASSERT_EQUAL(run.slot, ref.slot); /* lowest first, a new generation */
+    CU_ASSERT_NOT_EQUAL(run.gen, ref.gen);
+    CU_ASSERT(dgon_registry_take(reg, ref) == DGON_ESTALE);
+    dgon_registry_finish(reg, ref, 0);
+    CU_ASSERT_EQUAL(phase(run), DGON_JOB_BOUND);
+    dgon_job_ref wait = submit(0, "m");
+    dgon_registry_release(reg, wait);
+    CU_ASSERT_EQUAL(phase(wait), DGON_JOB_FREE);
+    CU_ASSERT(dgon_registry_take(reg, run) == DGON_OK);
+    wait = submit(2, "m");
+    dgon_registry_collect(reg, 1, see, NULL);
+    dgon_registry_release(reg, run);
+    seen_n = 0;
+    CU_ASSERT_EQUAL(dgon_registry_collect(reg, 1, see, NULL), 1);
+    bool gone;
+    dgon_job_phase p;
+    CU_ASSERT_EQUAL(dgon_registry_phase(reg, run, &gone, NULL), DGON_JOB_RUNNING);
+    CU_ASSERT(gone);
+    CU_ASSERT(dgon_registry_job_here(reg, 1, run.slot, &here, &l, &p, &gone) == DGON_OK && gone &&
+              l == link);
+    CU_ASSERT_EQUAL(phase(wait), DGON_JOB_QUEUED); /* busy until the agent confirms */
+    dgon_registry_finish(reg, run, 0);
+    CU_ASSERT_EQUAL(phase(run), DGON_JOB_FREE);
+    CU_ASSERT_EQUAL(phase(wait), DGON_JOB_BOUND);
+    dgon_registry_release(reg, wait); /* bound, not taken */
+    CU_ASSERT(dgon_registry_take(reg, wait) == DGON_ESTALE);
+    dgon_registry_finish(reg, wait, 0);
+    CU_ASSERT_EQUAL(phase(wait), DGON_JOB_FREE);
+    nothing_left();
+    teardown();
+}
+
+static void test_exclusion(void)
+{
+    setup();
+    open_link(1, "a", 1, 1, "m");
+    dgon_job_ref first = submit(0, "m");
+    uint32_t agent;
+    (void)dgon_registry_phase(reg, first, NULL, &agent);
+    dgon_registry_finish(reg, first, 0);
+    dgon_registry_release(reg, first);
+    dgon_job_spec spec = {.model = model("m"), .attempt = 2, .exclude = {agent, DGON_NONE}};
+    dgon_job_ref ref;
+    CU_ASSERT(dgon_registry_claim(reg, 0, &spec, &ref) == DGON_OK);
+    CU_ASSERT(dgon_registry_submit(reg, ref, 9) == DGON_ENOTFOUND);
+    CU_ASSERT_EQUAL(phase(ref), DGON_JOB_CLAIMED);
+    uint32_t b = open_link(2, "b", 1, 1, "m");
+    dgon_job_ref x = submit(0, "m"); /* longest idle: b */
+    dgon_job_ref y = submit(0, "m");
+    CU_ASSERT(phase(x) == DGON_JOB_BOUND && phase(y) == DGON_JOB_BOUND);
+    CU_ASSERT(dgon_registry_submit(reg, ref, 9) == DGON_OK);
+    CU_ASSERT_EQUAL(phase(ref), DGON_JOB_QUEUED);
+    dgon_job_ref z = submit(0, "m"); /* younger, but fits on a */
+    uint32_t ax;
+    (void)dgon_registry_phase(reg, x, NULL, &ax);
+    dgon_job_ref on_a = ax == agent ? x : y, on_b = ax == agent ? y : x;
+    dgon_registry_finish(reg, on_a, 0);
+    CU_ASSERT_EQUAL(phase(ref), DGON_JOB_QUEUED);
+    CU_ASSERT_EQUAL(phase(z), DGON_JOB_BOUND);
+    dgon_registry_finish(reg, on_b, 0);
+    CU_ASSERT_EQUAL(phase(ref), DGON_JOB_BOUND);
+    uint32_t on;
+    (void)dgon_registry_phase(reg, ref, NULL, &on);
+    CU_ASSERT_NOT_EQUAL(on, agent);
+    dgon_registry_finish(reg, ref, 0);
+    dgon_registry_finish(reg, z, 0);
+    dgon_job_ref all[] = {x, y, z, ref};
+    for (size_t i = 0; i < 4; i++)
+        dgon_registry_release(reg, all[i]);
+    dgon_registry_link_close(reg, b);
+    nothing_left();
+    teardown();
+}
+
+static void test_drain_and_close(void)
+{
+    setup();
+    uint32_t a = open_link(1, "a", 1, 2, "m");
+    dgon_job_ref j = submit(0, "m");
+    CU_ASSERT(dgon_registry_take(reg, j) == DGON_OK);
+    dgon_registry_link_drain(reg, a);
+    dgon_job_ref w = submit(0, "m");
+    CU_ASSERT_EQUAL(phase(w), DGON_JOB_QUEUED);
+    uint32_t b = open_link(2, "a", 1, 2, "m"); /* the same agent, another child */
+    CU_ASSERT_EQUAL(gauges().agents, 1);
+    CU_ASSERT_EQUAL(gauges().slots, 2);
+    CU_ASSERT_EQUAL(phase(w), DGON_JOB_BOUND);
+    dgon_job_ref v = submit(0, "m"); /* both links share the agent's two slots */
+    CU_ASSERT_EQUAL(phase(v), DGON_JOB_QUEUED);
+    dgon_registry_collect(reg, 0, see, NULL);
+    dgon_registry_link_close(reg, a); /* j is lost, its slot free */
+    CU_ASSERT_EQUAL(phase(j), DGON_JOB_DONE);
+    seen_n = 0;
+    CU_ASSERT_EQUAL(dgon_registry_collect(reg, 0, see, NULL), 1);
+    CU_ASSERT_EQUAL(phase(v), DGON_JOB_BOUND);
+    dgon_registry_release(reg, v);
+    dgon_registry_link_close(reg, b); /* gone ones become free at once */
+    CU_ASSERT_EQUAL(phase(v), DGON_JOB_FREE);
+    CU_ASSERT_EQUAL(phase(w), DGON_JOB_DONE);
+    dgon_registry_link_close(reg, b);
+    dgon_registry_release(reg, w);
+    dgon_registry_release(reg, j);
+    dgon_job_ref q = submit(0, "m"); /* the name stays known: it waits */
+    CU_ASSERT_EQUAL(phase(q), DGON_JOB_QUEUED);
+    dgon_registry_release(reg, q);
+    CU_ASSERT_EQUAL(gauges().links, 0);
+    nothing_left();
+    teardown();
+}
+
+static void test_capacity(void)
+{
+    setup();
+    uint32_t a = open_link(1, "a", 1, 3, "m");
+    dgon_job_ref j[6];
+    for (int i = 0; i < 6; i++)
+        j[i] = submit(0, "m");
+    CU_ASSERT_EQUAL(gauges().jobs_bound, 3);
+    dgon_registry_link_slots(reg, a, 1);
+    dgon_registry_finish(reg, j[0], 0);
+    dgon_registry_finish(reg, j[1], 0);
+    CU_ASSERT_EQUAL(gauges().jobs_bound, 1);
+    dgon_registry_finish(reg, j[2], 0);
+    CU_ASSERT_EQUAL(phase(j[3]), DGON_JOB_BOUND);
+    CU_ASSERT_EQUAL(phase(j[4]), DGON_JOB_QUEUED);
+    dgon_registry_link_slots(reg, a, 0);
+    dgon_registry_finish(reg, j[3], 0);
+    CU_ASSERT_EQUAL(phase(j[4]), DGON_JOB_QUEUED);
+    dgon_registry_link_slots(reg, a, 1000000);
+    CU_ASSERT_EQUAL(gauges().slots, DGON_WIRE_SLOTS_MAX);
+    CU_ASSERT(phase(j[4]) == DGON_JOB_BOUND && phase(j[5]) == DGON_JOB_BOUND);
+    for (int i = 0; i < 6; i++) {
+        dgon_registry_finish(reg, j[i], 0);
+        dgon_registry_release(reg, j[i]);
+    }
+    nothing_left();
+    teardown();
+}
+
+static void test_many_slots(void)
+{
+    setup();
+    open_link(1, "a", 1, 1000, "m");
+    dgon_job_ref j[200];
+    for (int i = 0; i < 200; i++)
+        j[i] = submit(0, "m");
+    dgon_job_spec spec = {.model = model("m")};
+    dgon_job_ref none;
+    CU_ASSERT(dgon_registry_claim(reg, 0, &spec, &none) == DGON_EFULL);
+    CU_ASSERT_EQUAL(gauges().jobs_bound, 200);
+    CU_ASSERT_EQUAL(gauges().tokens_valid, 200);
+    for (int i = 199; i >= 0; i--) {
+        dgon_registry_finish(reg, j[i], 0);
+        dgon_registry_release(reg, j[i]);
+    }
+    nothing_left();
+    teardown();
+}
+
+static void test_duplicates(void)
+{
+    setup();
+    uint32_t a = open_link(1, "a", 1, 1, "m"), b = DGON_NONE;
+    CU_ASSERT(dgon_registry_link_open(reg, 2, "a", 2, 1, &b) == DGON_EEXIST);
+    CU_ASSERT(dgon_registry_link_probe(reg, a));
+    CU_ASSERT(!dgon_registry_link_probe(reg, a));
+    CU_ASSERT_EQUAL(gauges().links, 1);
+    CU_ASSERT(dgon_registry_link_open(reg, 2, "a", 1, 1, &b) == DGON_OK);
+    CU_ASSERT(dgon_registry_link_open(reg, 2, "bad id", 1, 1, &b) == DGON_EINVAL);
+    CU_ASSERT(dgon_registry_link_open(reg, 9, "b", 1, 1, &b) == DGON_EINVAL);
+    dgon_ctl_model m[3] = {{.name = "m"}, {.name = "m"}, {.name = "n"}};
+    CU_ASSERT(dgon_registry_link_models(reg, b, m, 3) == DGON_OK);
+    CU_ASSERT_EQUAL(gauges().models, 2);
+    dgon_registry_model_info info;
+    CU_ASSERT(dgon_registry_model_get(reg, model("m"), &info) == DGON_OK);
+    CU_ASSERT_EQUAL(info.agents, 1);
+    CU_ASSERT(dgon_registry_model_get(reg, model("n"), &info) == DGON_OK);
+    CU_ASSERT_EQUAL(info.agents, 1);
+    /* A dead child's link does not keep its agent out. */
+    dead[1] = dead[2] = true;
+    CU_ASSERT(dgon_registry_link_open(reg, 0, "a", 3, 1, &b) == DGON_OK);
+    teardown();
+}
+
+static void test_tables_full(void)
+{
+    setup();
+    uint32_t a = open_link(1, "a", 1, 1, "m0"), x;
+    dgon_ctl_model m[12];
+    memset(m, 0, sizeof m);
+    for (int i = 0; i < 12; i++)
+        snprintf(m[i].name, sizeof m[i].name, "m%d", i);
+    CU_ASSERT(dgon_registry_link_models(reg, a, m, 12) == DGON_EFULL);
+    CU_ASSERT_EQUAL(gauges().models, 8);
+    dgon_job_ref j = submit(0, "m7");
+    CU_ASSERT_EQUAL(phase(j), DGON_JOB_BOUND);
+    dgon_registry_finish(reg, j, 0);
+    dgon_registry_release(reg, j);
+    /* Names without a user go when the table is full, but not at once. */
+    CU_ASSERT(dgon_registry_link_models(reg, a, m, 1) == DGON_OK);
+    dgon_registry_audit(reg, 0);
+    CU_ASSERT_EQUAL(gauges().models, 8);
+    for (int i = 0; i < 70; i++)
+        dgon_registry_audit(reg, 0);
+    CU_ASSERT(gauges().models < 8);
+    CU_ASSERT_NOT_EQUAL(model("m0"), DGON_NONE);
+    CU_ASSERT_EQUAL(model("m1"), DGON_NONE);
+    CU_ASSERT(dgon_registry_link_models(reg, a, m + 11, 1) == DGON_OK);
+    CU_ASSERT_NOT_EQUAL(model("m11"), DGON_NONE);
+    /* As many agents as there are entries, then others, for ever. */
+    char id[24];
+    for (uint32_t i = 0; i < 300; i++) {
+        snprintf(id, sizeof id, "agent-%u", i);
+        dgon_status st = dgon_registry_link_open(reg, 2, id, i, 1, &x);
+        if (st == DGON_EFULL) {
+            dgon_registry_audit(reg, 0);
+            st = dgon_registry_link_open(reg, 2, id, i, 1, &x);
+        }
+        CU_ASSERT(st == DGON_OK);
+        dgon_registry_link_close(reg, x);
+    }
+    for (uint32_t i = 0; i < conf.links - 1; i++) {
+        snprintf(id, sizeof id, "agent-%u", i);
+        dgon_status st = dgon_registry_link_open(reg, 2, id, i, 1, &x);
+        if (st == DGON_EFULL) {
+            dgon_registry_audit(reg, 0);
+            st = dgon_registry_link_open(reg, 2, id, i, 1, &x);
+        }
+        CU_ASSERT(st == DGON_OK);
+    }
+    CU_ASSERT(dgon_registry_link_open(reg, 2, "one-more", 1, 1, &x) == DGON_EFULL);
+    teardown();
+}
+
+static void test_sweep_client(void)
+{
+    setup();
+    uint32_t a = open_link(1, "a", 1, 2, "m");
+    dgon_job_ref run = submit(0, "m"), bound = submit(0, "m"), wait = submit(0, "m"),
+                 claimed = claim(0, "m"), other = submit(2, "m");
+    CU_ASSERT(dgon_registry_take(reg, run) == DGON_OK);
+    dead[0] = true;
+    CU_ASSERT_EQUAL(dgon_registry_sweep(reg, 1), 1);
+    CU_ASSERT_EQUAL(dgon_registry_sweep(reg, 1), 0);
+    CU_ASSERT(phase(wait) == DGON_JOB_FREE && phase(claimed) == DGON_JOB_FREE);
+    bool gone = false;
+    CU_ASSERT(dgon_registry_phase(reg, run, &gone, NULL) == DGON_JOB_RUNNING && gone);
+    dgon_registry_finish(reg, run, 0);
+    dgon_registry_finish(reg, bound, 0);
+    CU_ASSERT_EQUAL(phase(other), DGON_JOB_BOUND);
+    dgon_registry_finish(reg, other, 0);
+    dgon_registry_release(reg, other);
+    CU_ASSERT_EQUAL(dgon_registry_total(reg, DGON_COUNT_SWEPT), 1);
+    nothing_left();
+    dgon_registry_link_close(reg, a);
+    teardown();
+}
+
+static void test_sweep_link(void)
+{
+    setup();
+    open_link(1, "a", 1, 1, "m");
+    dgon_job_ref run = submit(0, "m"), gone = submit(0, "m"), wait = submit(0, "m");
+    dgon_registry_finish(reg, run, 0);
+    dgon_registry_release(reg, run);
+    dgon_registry_release(reg, gone);
+    open_link(2, "b", 1, 1, "n");
+    dead[1] = true;
+    /* The first sweeper dies at its work; the next one takes over. */
+    _Atomic uint64_t *w = &dgon_child_at(reg, 1)->word;
+    uint64_t epoch = dgon_childw_epoch(dgon_get(w));
+    atomic_store(w, dgon_childw((uint32_t)epoch, DGON_CHILD_SWEEPING, 2, 1));
+    CU_ASSERT_EQUAL(dgon_registry_sweep(reg, 0), 0); /* 2 lives */
+    dead[2] = true;
+    CU_ASSERT_EQUAL(dgon_registry_sweep(reg, 0), 2);
+    CU_ASSERT_EQUAL(phase(gone), DGON_JOB_FREE);
+    CU_ASSERT_EQUAL(phase(wait), DGON_JOB_QUEUED);
+    CU_ASSERT_EQUAL(gauges().links, 0);
+    dead[1] = false;
+    CU_ASSERT(dgon_registry_join(reg, 9, 1) == DGON_OK);
+    open_link(1, "a", 2, 1, "m");
+    CU_ASSERT_EQUAL(phase(wait), DGON_JOB_BOUND);
+    dgon_registry_finish(reg, wait, 0);
+    dgon_registry_release(reg, wait);
+    nothing_left();
+    teardown();
+}
+
+static void test_stale_tokens(void)
+{
+    setup();
+    open_link(1, "a", 1, 2, "m");
+    dgon_job_ref j = submit(0, "m"), k = submit(0, "m"), w = submit(0, "m");
+    /* Child 2 reserved for a waiting job, counted, and was killed. */
+    dgon_registry_finish(reg, k, 0);
+    dgon_registry_release(reg, k);
+    dgon_registry_finish(reg, j, 0);
+    dgon_registry_release(reg, j);
+    dgon_registry_finish(reg, w, 0);
+    dgon_registry_release(reg, w);
+    dgon_job_ref q = claim(0, "m");
+    uint64_t word = dgon_get(&reg->job_word[q.slot]);
+    CU_ASSERT(dgon_job_move(reg, q.slot, word, DGON_JOB_SUBMIT, &word));
+    (void)dgon_count_up(&reg->waiting[model("m")]);
+    atomic_store(&dgon_tokens_at(reg, 0)[0], dgon_token(2, q.slot, q.gen));
+    atomic_store(&dgon_tokens_at(reg, 0)[1], dgon_token(2, q.slot, q.gen));
+    (void)dgon_count_up(&dgon_agent_at(reg, 0)->busy);
+    (void)dgon_count_up(&dgon_agent_at(reg, 0)->busy);
+    CU_ASSERT_EQUAL(gauges().tokens_valid, 2);
+    dgon_registry_audit(reg, 0);
+    CU_ASSERT_EQUAL(phase(q), DGON_JOB_QUEUED);
+    dead[2] = true;
+    CU_ASSERT_EQUAL(dgon_registry_sweep(reg, 0), 1);
+    CU_ASSERT_EQUAL(phase(q), DGON_JOB_BOUND);
+    CU_ASSERT_EQUAL(gauges().tokens_valid, 1);
+    CU_ASSERT_EQUAL(gauges().tokens_stale, 0);
+    dgon_registry_finish(reg, q, 0);
+    dgon_registry_release(reg, q);
+    nothing_left();
+    teardown();
+}
+
+static void test_audit(void)
+{
+    setup();
+    open_link(1, "a", 1, 1, "m");
+    uint32_t m = model("m");
+    atomic_store(&reg->waiting[m], 5);
+    for (int i = 0; i < 6; i++)
+        dgon_registry_audit(reg, 0);
+    CU_ASSERT_EQUAL(dgon_count_of(dgon_get(&reg->waiting[m])), 0);
+    dgon_job_ref j = submit(0, "m"), w = submit(0, "m");
+    atomic_store(&reg->waiting[m], 0); /* too low: the waiting job is not seen by finish */
+    dgon_registry_finish(reg, j, 0);
+    CU_ASSERT_EQUAL(phase(w), DGON_JOB_QUEUED);
+    dgon_registry_audit(reg, 0);
+    CU_ASSERT_EQUAL(phase(w), DGON_JOB_BOUND);
+    atomic_store(&dgon_agent_at(reg, 0)->busy, 9);
+    dgon_registry_release(reg, j);
+    dgon_registry_finish(reg, w, 0);
+    dgon_registry_release(reg, w);
+    dgon_registry_audit(reg, 0);
+    nothing_left();
+    /* Words that nobody can have written. */
+    uint32_t slot = claim(0, "m").slot;
+    atomic_store(&reg->job_word[slot], UINT64_MAX);
+    atomic_store(&reg->job_word[slot + 1], dgon_jobw_pack((dgon_jobw){.phase = 3, .link = 69}));
+    atomic_store(&reg->head->job_high, 5);
+    dgon_registry_audit(reg, 0);
+    dgon_job_ref ref = {.slot = slot + 1, .gen = 0};
+    dgon_registry_release(reg, ref);
+    CU_ASSERT_EQUAL(dgon_jobw_of(dgon_get(&reg->job_word[slot])).phase, DGON_JOB_FREE);
+    CU_ASSERT_EQUAL(gauges().jobs_bound, 0);
+    teardown();
+}
+
+static void test_models_compete(void)
+{
+    setup();
+    uint32_t a, b;
+    CU_ASSERT(dgon_registry_link_open(reg, 1, "a", 1, 1, &a) == DGON_OK);
+    dgon_ctl_model m[2] = {{.name = "m"}, {.name = "n"}};
+    CU_ASSERT(dgon_registry_link_models(reg, a, m, 2) == DGON_OK);
+    dgon_job_ref run = submit(0, "m"), first = submit(0, "n"), second = submit(0, "m"),
+                 third = submit(0, "n");
+    dgon_registry_finish(reg, run, 0);
+    CU_ASSERT(phase(first) == DGON_JOB_BOUND && phase(second) == DGON_JOB_QUEUED);
+    dgon_registry_finish(reg, first, 0);
+    CU_ASSERT(phase(second) == DGON_JOB_BOUND && phase(third) == DGON_JOB_QUEUED);
+    b = open_link(2, "b", 1, 4, "n");
+    CU_ASSERT(phase(third) == DGON_JOB_BOUND);
+    dgon_registry_finish(reg, second, 0);
+    dgon_registry_finish(reg, third, 0);
+    dgon_job_ref all[] = {run, first, second, third};
+    for (int i = 0; i < 4; i++)
+        dgon_registry_release(reg, all[i]);
+    /* Same agent, two children: the link in the client's own child is taken. */
+    uint32_t c = open_link(0, "b", 1, 4, "n");
+    dgon_job_ref near = submit(0, "n"), here;
+    uint32_t l;
+    dgon_job_phase p;
+    bool gone;
+    CU_ASSERT(dgon_registry_job_here(reg, 0, near.slot, &here, &l, &p, &gone) == DGON_OK && l == c);
+    CU_ASSERT_NOT_EQUAL(b, c);
+    dgon_registry_finish(reg, near, 0);
+    dgon_registry_release(reg, near);
+    nothing_left();
+    teardown();
+}
+
+static void test_stale_refs(void)
+{
+    setup();
+    dgon_job_ref bad[] = {{0, 0}, {1u << 30, 1}, {5, UINT32_MAX}, {0, 12345}};
+    dgon_job_spec spec;
+    bool gone;
+    for (size_t i = 0; i < 4; i++) {
+        CU_ASSERT(dgon_registry_submit(reg, bad[i], 1) == DGON_ESTALE);
+        CU_ASSERT(dgon_registry_take(reg, bad[i]) == DGON_ESTALE);
+        CU_ASSERT(dgon_registry_spec(reg, bad[i], &spec) == DGON_ESTALE);
+        CU_ASSERT_EQUAL(dgon_registry_phase(reg, bad[i], &gone, NULL), DGON_JOB_FREE);
+        CU_ASSERT_EQUAL(dgon_registry_position(reg, bad[i]), 0);
+        dgon_registry_finish(reg, bad[i], 1);
+        dgon_registry_release(reg, bad[i]);
+        dgon_registry_notify_link(reg, bad[i]);
+        dgon_registry_notify_client(reg, bad[i]);
+    }
+    dgon_registry_link_close(reg, 10000);
+    dgon_registry_link_drain(reg, 10000);
+    dgon_registry_link_slots(reg, 10000, 1);
+    CU_ASSERT(!dgon_registry_link_probe(reg, 10000));
+    CU_ASSERT(dgon_registry_link_models(reg, 3, NULL, 0) == DGON_ESTALE);
+    spec = (dgon_job_spec){.model = 8};
+    dgon_job_ref ref;
+    CU_ASSERT(dgon_registry_claim(reg, 0, &spec, &ref) == DGON_EINVAL);
+    nothing_left();
+    teardown();
+}
+
+UNIT_MAIN("registry", {"conf", test_conf}, {"children", test_children}, {"news", test_news},
+          {"normal path", test_normal_path}, {"first come first served", test_fifo},
+          {"queue bound", test_queue_max}, {"release in every phase", test_release_everywhere},
+          {"exclusion", test_exclusion}, {"drain and close", test_drain_and_close},
+          {"capacity change", test_capacity}, {"many slots", test_many_slots},
+          {"duplicates", test_duplicates}, {"tables full", test_tables_full},
+          {"sweep of a client child", test_sweep_client},
+          {"sweep of a link child", test_sweep_link}, {"stale tokens", test_stale_tokens},
+          {"audit", test_audit}, {"models compete", test_models_compete},
+          {"stale refs", test_stale_refs})
