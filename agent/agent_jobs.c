@@ -571,10 +571,9 @@ dgon_status agent_jobs_start(agent_jobs *t, agent_link *l, const dgon_ctl *c)
 {
     agent_backend *b = NULL;
     dgon_error e;
-    if (c->job <= session(l)->last_job || c->attempt > UINT8_MAX) {
+    if (c->attempt > UINT8_MAX || find(t, l, c->job) != NULL) {
         return DGON_EPROTO;
     }
-    session(l)->last_job = c->job;
     if (refused(t, c, &b, &e)) {
         send_fail(l, c->job, (uint8_t)c->attempt, &e);
         return DGON_OK;
@@ -661,9 +660,7 @@ dgon_status agent_jobs_record(agent_jobs *t, agent_link *l, const dgon_record *r
         return DGON_EPROTO;
     }
     if (j == NULL || j->attempt != r->attempt) {
-        return r->job > session(l)->last_job
-                   ? DGON_EPROTO
-                   : DGON_OK; /* late: it ended here before the record came */
+        return DGON_OK; /* late: it ended here before the record came */
     }
     switch (r->type) {
     case DGON_REC_BODY:

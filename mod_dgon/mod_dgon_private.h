@@ -6,7 +6,8 @@
 #include <http_config.h>
 #include <http_log.h>
 
-extern module AP_MODULE_DECLARE_DATA dgon_module;
+/* the one symbol that the .so exports */
+extern module AP_MODULE_DECLARE_DATA dgon_module __attribute__((visibility("default")));
 APLOG_USE_MODULE(dgon);
 
 #define MOD_DGON_VERSION "0.1.0"
