@@ -191,7 +191,7 @@ build() {
     # shellcheck disable=SC2086
     packages $build_packages "$@"
     configure_in "$obj"
-    step "make" "$obj/make.log" make -C "$obj" -j"$jobs"
+    step "make" "$obj/make.log" make -s --no-print-directory -C "$obj" -j"$jobs"
 }
 
 # --- run -----------------------------------------------------------------------------------------
