@@ -1,6 +1,7 @@
 #include "dgon/job.h"
 
-/* What an event does to a job that nobody has let go of; FREE.. as in the picture of job.h, -1 = impossible. */
+/* What an event does to a job that nobody has let go of; FREE.. as in the picture of job.h, -1 =
+ * impossible. */
 static const signed char table[DGON_JOB_PHASE_MAX][DGON_JOB_EVENT_MAX] = {
     [DGON_JOB_FREE] = {DGON_JOB_CLAIMED, -1, -1, -1, -1, -1, -1},
     [DGON_JOB_CLAIMED] = {-1, DGON_JOB_QUEUED, -1, -1, -1, DGON_JOB_FREE, -1},

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-#define CHUNK    64u /* candidates looked at in one call of the scheduler */
-#define FITS_MAX 3u  /* with more distinct agents than a job can exclude, any job fits */
+#define CHUNK    64u   /* candidates looked at in one call of the scheduler */
+#define LOST_MAX 1000u /* races lost in a row */
+#define FITS_MAX 3u    /* with more distinct agents than a job can exclude, any job fits */
 
 /* ---- tokens ---- */
 
@@ -309,18 +310,25 @@ static outcome bind(dgon_registry *r, uint32_t me, uint32_t slot, uint32_t model
 }
 
 /* Binds at most `limit` waiting jobs of the model. A lost race means that somebody else moved on,
- * or held for a moment the slot that a third one did not see: so look again. The bound on the
- * rounds only matters when the segment is full of rubbish. */
+ * or held for a moment the slot that a third one did not see: so look again. The bounds only matter
+ * when the segment is full of rubbish. */
 static uint32_t dispatch(dgon_registry *r, uint32_t me, uint32_t model, uint32_t limit)
 {
-    uint32_t n = 0, rounds = 64 + 2 * dgon_job_high(r);
-    while (n < limit && rounds-- > 0 && dgon_count_of(dgon_get(&r->waiting[model])) != 0) {
+    uint32_t n = 0, lost = 0, high = dgon_job_high(r);
+    if (limit > high)
+        limit = high;
+    while (n < limit && lost < LOST_MAX && dgon_count_of(dgon_get(&r->waiting[model])) != 0) {
         fits f = agents_with_room(r, model);
         uint64_t w = 0;
         uint32_t slot = f.n ? oldest(r, model, &f, &w) : DGON_NONE;
         if (slot == DGON_NONE)
             break;
-        n += bind(r, me, slot, model, w) == BOUND;
+        if (bind(r, me, slot, model, w) == BOUND) {
+            n++;
+            lost = 0;
+        } else {
+            lost++;
+        }
     }
     return n;
 }
@@ -361,7 +369,7 @@ static uint32_t oldest_model(const dgon_registry *r, const uint64_t *set)
 
 static void dispatch_set(dgon_registry *r, uint32_t me, uint64_t *set, uint32_t models)
 {
-    uint32_t rounds = 64 + 2 * dgon_job_high(r) + r->conf.models;
+    uint32_t rounds = dgon_job_high(r) + r->conf.models;
     while (models > 1 && rounds-- > 0) {
         uint32_t m = oldest_model(r, set);
         if (m == DGON_NONE)
