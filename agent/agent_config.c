@@ -415,8 +415,9 @@ static bool split_host(const char *p, char *host, size_t size, uint16_t *port, c
 
 static bool is_loopback(const char *host)
 {
-    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
-           strncmp(host, "127.", 4) == 0;
+    bool v4 = strncmp(host, "127.", 4) == 0 &&
+              strspn(host, "0123456789.") == strlen(host); /* not 127.example */
+    return v4 || strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0;
 }
 
 static void check_gateway(reader *r)

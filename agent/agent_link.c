@@ -10,10 +10,13 @@
 #include <string.h>
 
 #define RX_PIECE 65536u
-#define PACK_MAX 65536u                /* packed bytes that are sent in the middle of a wake-up */
-#define TX_MAX   (64u * 1024u * 1024u) /* packed and not taken: final records of all jobs fit in it \
-                                        */
+#define PACK_MAX 65536u /* packed bytes that are sent in the middle of a wake-up */
+#define TX_MAX                                                                         \
+    (64u * 1024u * 1024u) /* packed and not taken: final records of all jobs fit in it \
+                           */
 #define TEXTS_MAX 64u
+/* The library keeps this value of its enum to itself ("handled by lws_close_reason()"); see send_close(). */
+#define WRITE_CLOSE ((enum lws_write_protocol)4)
 #define CLOSE_MS  3000u
 
 typedef struct text_item {
@@ -48,9 +51,10 @@ struct agent_link {
     size_t at;
     text_item *texts, **texts_end;
     unsigned text_count;
-    bool choked; /* a job was told to wait */
-    bool broken; /* a write failed: nothing more is tried */
-    unsigned close_code;
+    bool choked;         /* a job was told to wait */
+    bool broken;         /* a write failed: nothing more is tried */
+    unsigned close_code; /* 0 = none asked for */
+    bool close_sent;     /* nothing may follow the close frame */
     char close_reason[64];
     void *data;
 };
@@ -255,9 +259,8 @@ void agent_link_set_liveness(agent_link *l, unsigned ping_s, unsigned hangup_s)
 
 static bool can_send(const agent_link *l)
 {
-    return l->wsi != NULL && !l->broken &&
-           (l->state == AGENT_LINK_OPEN || l->state == AGENT_LINK_READY ||
-            l->state == AGENT_LINK_LEAVING || l->state == AGENT_LINK_CLOSING);
+    return l->wsi != NULL && !l->broken && !l->close_sent && l->state != AGENT_LINK_DIALING &&
+           l->state != AGENT_LINK_DOWN;
 }
 
 static bool is_partial(const agent_link *l)
@@ -410,6 +413,21 @@ void agent_link_kill(agent_link *l, const char *why)
     link_down(l, why);
 }
 
+/* The library's own close drops the connection behind the close frame: a record of the gateway that
+ * is still under way then resets it, and the last records before the close are lost. So the frame
+ * is written like any other, and the gateway, which answers with its own, ends the connection. */
+static void send_close(agent_link *l)
+{
+    unsigned char frame[LWS_PRE + 2 + sizeof l->close_reason];
+    size_t n = strlen(l->close_reason);
+    dgon_put_u16(frame + LWS_PRE, (uint16_t)l->close_code);
+    memcpy(frame + LWS_PRE + 2, l->close_reason, n);
+    l->close_sent = true;
+    if (lws_write(l->wsi, frame + LWS_PRE, n + 2, WRITE_CLOSE) < 0) {
+        fail(l, "write failed");
+    }
+}
+
 /* --- the library's callback --- */
 
 static int on_writeable(agent_link *l)
@@ -422,10 +440,9 @@ static int on_writeable(agent_link *l)
         return -1;
     }
     bool empty = l->texts == NULL && l->at >= l->tx.len && !is_partial(l);
-    if (l->close_code != 0 && empty) {
-        lws_close_reason(l->wsi, (enum lws_close_status)l->close_code,
-                         (unsigned char *)l->close_reason, strlen(l->close_reason));
-        return -1;
+    if (l->close_code != 0 && !l->close_sent && empty) {
+        send_close(l);
+        return l->broken ? -1 : 0;
     }
     if (l->choked && !is_partial(l)) {
         l->choked = false;
@@ -434,19 +451,8 @@ static int on_writeable(agent_link *l)
     return 0;
 }
 
-static int refuse(agent_link *l, unsigned code, const char *why)
-{
-    lws_close_reason(l->wsi, (enum lws_close_status)code, (unsigned char *)(uintptr_t)why,
-                     strlen(why));
-    link_down(l, why);
-    return -1;
-}
-
 static void deliver(agent_link *l, bool text, const void *p, size_t n)
 {
-    if (l->state == AGENT_LINK_CLOSING || l->state == AGENT_LINK_DOWN) {
-        return;
-    }
     if (text) {
         l->dialer->ops->on_text(l->dialer->user, l, p, n);
     } else {
@@ -458,6 +464,9 @@ static int on_receive(agent_link *l, const void *p, size_t n)
 {
     bool first = lws_is_first_fragment(l->wsi) != 0;
     bool last = lws_is_final_fragment(l->wsi) != 0 && lws_remaining_packet_payload(l->wsi) == 0;
+    if (l->state == AGENT_LINK_CLOSING) {
+        return 0; /* of no interest any more, but read */
+    }
     if (first) {
         dgon_buf_reset(&l->rx);
         l->rx_text = lws_frame_is_binary(l->wsi) == 0;
@@ -468,8 +477,10 @@ static int on_receive(agent_link *l, const void *p, size_t n)
     }
     dgon_status s = dgon_buf_add(&l->rx, p, n);
     if (s != DGON_OK) {
-        return s == DGON_ETOOBIG ? refuse(l, DGON_CLOSE_TOO_BIG, "message too big")
-                                 : refuse(l, 1011, "out of memory");
+        dgon_buf_fini(&l->rx);
+        agent_link_close(l, s == DGON_ETOOBIG ? (unsigned)DGON_CLOSE_TOO_BIG : 1011u,
+                         s == DGON_ETOOBIG ? "message too big" : "out of memory");
+        return 0;
     }
     if (last) {
         deliver(l, l->rx_text, l->rx.data != NULL ? l->rx.data : "", l->rx.len);

@@ -425,6 +425,10 @@ void agent_links_settle(agent_links *s)
 {
     for (unsigned i = s->count; i-- > 0;) {
         end_leaving(s->links[i], s->draining);
+        if (agent_link_get_state(s->links[i]->link) == AGENT_LINK_CLOSING &&
+            s->links[i]->session.jobs != 0) {
+            agent_jobs_link_lost(s->spec.jobs, s->links[i]->link); /* nobody hears their answers */
+        }
         if (agent_link_get_state(s->links[i]->link) == AGENT_LINK_DOWN) {
             drop_link(s, i);
         }

@@ -3,6 +3,7 @@ hands out jobs and notes what comes back. Everything blocks with a timeout, so a
 
 import json
 import queue
+import socket
 import struct
 import threading
 import time
@@ -218,15 +219,16 @@ class Gateway:
         return self
 
     def stop(self, hard=True):
-        self.server.shutdown()
+        """Hard: connections break off, as when the process is killed. Else each gets 1012."""
         for link in self.all:
-            if hard:
-                try:
-                    link.ws.socket.shutdown(2)
-                except OSError:
-                    pass
-            else:
+            if not hard:
                 link.close(1012)
+                continue
+            try:
+                link.ws.socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.server.shutdown()
         self.all = []
 
     def accept(self, timeout=10):

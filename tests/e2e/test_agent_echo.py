@@ -151,7 +151,7 @@ def test_late_records_are_dropped(gateway, agent):
     link = gateway.accept()
     job = link.job("x")
     assert job.wait(2)[0] == END
-    link.send_binary(record(1, CREDIT, b"\0\0\1\0") + record(1, BODY, b"late") + record(1, CREDIT, b"\0\0\1\0", attempt=2))
+    link.send_binary(record(9, BODY, b"never was") + record(1, CREDIT, b"\0\0\1\0") + record(1, BODY, b"late") + record(1, CREDIT, b"\0\0\1\0", attempt=2))
     job.cancel()
     assert link.job("y").wait(2)[0] == END
 
@@ -159,7 +159,6 @@ def test_late_records_are_dropped(gateway, agent):
 @pytest.mark.parametrize("data,code", [
     (b"\0\0\0\1", 4400),                                 # cut header
     (record(1, STATUS, b"\0f"), 4400),                   # not the gateway's to send
-    (record(9, BODY, b"x"), 4400),                       # a job that never was
     (record(1, 99, b""), 4400),                          # no such type
     (b"\0\0\0\1\1\1\0\0\0\1\0\0" + b"x" * 65536, 4413),  # longer than a record may be
     (b"z" * 300_000, 4413),                              # longer than a message may be
@@ -174,6 +173,15 @@ def test_broken_protocol_closes_the_link(gateway, agent, data, code):
     assert link.wait_closed() == code
     again = gateway.accept()
     assert again.job("x").wait(2)[0] == END
+
+
+def test_number_of_a_running_job_cannot_be_given_again(gateway, agent):
+    link = gateway.accept()
+    job = link.job("never whole", send_body=False)
+    link.send_control(dict(type="job", job=job.number, attempt=1, op="chat", model="echo", public="echo", id="chatcmpl-1", created=1,
+                           stream=True, body=1, deadline=1))
+    assert link.wait_closed() == 4400
+    gateway.accept()
 
 
 def test_unknown_messages_are_ignored(gateway, agent):
