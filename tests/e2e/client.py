@@ -111,7 +111,9 @@ class Connection:
         self.writer.write_eof()
 
     def send(self, method, path, body=b"", headers=None, raw=None):
-        lines = {"Host": "127.0.0.1", "Content-Length": str(len(body))}
+        lines = {"Host": "127.0.0.1"}
+        if body or method not in ("GET", "DELETE"):
+            lines["Content-Length"] = str(len(body))
         if body:
             lines["Content-Type"] = "application/json"
         lines.update(headers or {})

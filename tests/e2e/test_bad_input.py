@@ -168,6 +168,7 @@ def upgrade(**more):
     ("no key", upgrade(**{"Sec-WebSocket-Key": None}), 400),
 ])
 def test_refused_upgrade(stack, name, headers, status):
+    stack.gateway.expect("DGON0060")
     begin = time.monotonic()
     a = asyncio.run(client.fetch(stack.url, "/dgon/agent", headers=headers))
     assert a.status == status, (a.status, a.body)

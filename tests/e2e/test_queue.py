@@ -14,12 +14,13 @@ def fleet(make_stack):
     return make_stack(slots=1, children=3, conf="DgonQueueMax 10\nDgonQueueTimeout 2\nDgonPingInterval 1\nDgonHeaderHold 500ms\n")
 
 
-async def occupy(fleet, seconds, n=1):
-    tasks = [asyncio.ensure_future(client.ask(fleet.url, tokens=1, first=seconds, label="busy")) for _ in range(n)]
-    seen = len(await asyncio.to_thread(fleet.backend.requests, "busy"))
-    while len(await asyncio.to_thread(fleet.backend.requests, "busy")) < min(seen + n, seen + 1):
+async def occupy(fleet, seconds):
+    """The only slot is busy for so long."""
+    before = len(fleet.backend.requests("busy"))
+    task = asyncio.ensure_future(client.ask(fleet.url, tokens=1, first=seconds, label="busy"))
+    while len(await asyncio.to_thread(fleet.backend.requests, "busy")) == before:
         await asyncio.sleep(0.01)
-    return tasks
+    return [task]
 
 
 def test_first_come_first_served(fleet):
