@@ -435,7 +435,7 @@ bench)
     shift
     # shellcheck disable=SC2086
     build $test_packages
-    "$top/bench/run.sh" "$@"
+    "$top/bench/run" "$@"
     ;;
 -h | --help | help) usage ;;
 *)
