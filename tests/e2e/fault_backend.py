@@ -24,7 +24,7 @@ class Plan:
     head: float = 0.0  # seconds before the status line
     first: float = 0.0  # seconds between the head and the first token
     status: int = 200
-    body: str = ""  # of an answer that is not 200
+    answer: str = ""  # body of an answer that is not 200
     retry_after: int = 0
     at: int = -1  # after so many tokens `do` happens; 0 is before the first one
     do: str = ""  # silent fin rst half rubbish bad_line bad_lines error eof unknown_finish
@@ -183,7 +183,7 @@ class Connection(asyncio.Protocol):
         await asyncio.sleep(plan.head)
         if plan.status != 200:
             extra = f"Retry-After: {plan.retry_after}\r\n" if plan.retry_after else ""
-            self.answer(plan.status, plan.body.encode(), extra)
+            self.answer(plan.status, plan.answer.encode(), extra)
         elif path == "/api/chat":
             await Ollama(self, plan, body).run(stream)
         else:

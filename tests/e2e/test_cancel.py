@@ -15,15 +15,12 @@ def fleet(make_stack, request):
     return make_stack(slots=4, mpm=request.param)
 
 
-async def leave(url, label, when, stream=True, how="close", **plan):
+async def leave(url, label, when, stream=True, **plan):
     """Asks, waits for when(answer connection), goes away; returns the moment of going."""
     c = await client.Connection(url).open()
     c.send("POST", "/v1/chat/completions", client.question(stream=stream, label=label, **plan))
     await when(c)
     gone = time.monotonic()
-    if how == "half":
-        await c.finish_sending()
-        await asyncio.sleep(0.3)
     c.close()
     return gone
 
@@ -67,9 +64,21 @@ def test_in_mid_stream_of_a_silent_backend(fleet):
     check_abort(fleet, "quiet", gone)
 
 
-def test_half_closed_client_is_gone(fleet):
-    gone = asyncio.run(leave(fleet.url, "half", after_tokens, tokens=1000, gap=0.02, how="half"))
-    check_abort(fleet, "half", gone)
+def test_half_closed_client(fleet):
+    """A client that has only ended its sending gets its whole answer, or is taken for gone: never something between."""
+    async def run():
+        async with client.Connection(fleet.url) as c:
+            c.send("POST", "/v1/chat/completions", client.question(tokens=30, gap=0.02, label="half"))
+            await at_backend(fleet, "half")(c)
+            await c.finish_sending()
+            return await c.receive()
+
+    a = asyncio.run(run())
+    r = fleet.backend.wait_request("half", lambda r: r["aborted"] or r["end"])
+    if r["end"]:
+        a.check_done(30)
+    else:
+        assert a.outcome == "broken"
 
 
 def test_queued_job_never_reaches_the_backend(fleet):

@@ -181,7 +181,7 @@ def test_sdk_errors(sdk):
         sdk.chat.completions.create(model="fault", messages=[])
     with pytest.raises(openai.BadRequestError) as e:
         sdk.chat.completions.create(model="fault", messages=messages(
-            status=400, body='{"error": {"message": "temperature is too hot", "type": "invalid_request_error", "code": 400}}'))
+            status=400, answer='{"error": {"message": "temperature is too hot", "type": "invalid_request_error", "code": 400}}'))
     assert "too hot" in e.value.message
     with pytest.raises(openai.APIError):
         list(sdk.chat.completions.create(model="fault", stream=True, messages=messages(tokens=9, at=3, do="error")))
