@@ -13,8 +13,8 @@ typedef struct agent_jobs agent_jobs;
 
 /* What a link remembers for its jobs; agent_link_get_data() of every link gives one. */
 typedef struct agent_session {
-    uint32_t window;   /* credit a job starts with */
-    uint32_t jobs;     /* running on this link */
+    uint32_t window; /* credit a job starts with */
+    uint32_t jobs;   /* running on this link */
 } agent_session;
 
 typedef enum agent_job_state {

@@ -9,15 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RX_PIECE 65536u
-#define PACK_MAX 65536u /* packed bytes that are sent in the middle of a wake-up */
-#define TX_MAX                                                                         \
-    (64u * 1024u * 1024u) /* packed and not taken: final records of all jobs fit in it \
-                           */
+#define RX_PIECE  65536u
+#define PACK_MAX  65536u                /* packed bytes that are sent in the middle of a wake-up */
+#define TX_MAX    (64u * 1024u * 1024u) /* packed, not taken: last records of all jobs fit */
 #define TEXTS_MAX 64u
-/* The library keeps this value of its enum to itself ("handled by lws_close_reason()"); see send_close(). */
+/* The library keeps this value of its enum to itself ("handled by lws_close_reason()"); see
+ * send_close(). */
 #define WRITE_CLOSE ((enum lws_write_protocol)4)
-#define CLOSE_MS  3000u
 
 typedef struct text_item {
     struct text_item *next;
