@@ -787,7 +787,7 @@ void mod_dgon_client_fail_all(mod_dgon_engine *e)
     }
 }
 
-static const mod_dgon_conn_user stream_user = {adopted, event};
+static const mod_dgon_conn_user stream_user = {adopted, event, false};
 
 int mod_dgon_client_run(mod_dgon_stream *s)
 {

@@ -50,11 +50,12 @@ static void watch_bits(mod_dgon_conn *mc, uint32_t bits)
         mc->c->aborted = 1;
 }
 
-/* EPOLLOUT is asked for only while output waits, so that a fast client costs no event. */
+/* EPOLLOUT is asked for only while output waits, so that a fast client costs no event. A user that reads gets level-triggered events; a stream leaves
+ * what its client sends ahead unread, so it must hear of it once only. */
 static void watch_now(mod_dgon_conn *mc)
 {
-    watch_bits(mc, EPOLLIN | EPOLLRDHUP | (uint32_t)EPOLLET |
-                       (mod_dgon_conn_blocked(mc) ? (uint32_t)EPOLLOUT : 0));
+    uint32_t edge = mc->ops != NULL && mc->ops->reads ? 0 : (uint32_t)EPOLLET;
+    watch_bits(mc, EPOLLIN | EPOLLRDHUP | edge | (mod_dgon_conn_blocked(mc) ? (uint32_t)EPOLLOUT : 0));
 }
 
 /* ---- the filter just above core ---- */

@@ -15,6 +15,7 @@ typedef struct mod_dgon_conn mod_dgon_conn;
 typedef struct mod_dgon_conn_user {
     void (*adopted)(void *user);                   /* the worker has let go: the connection may be used from now on */
     void (*event)(void *user, uint32_t epoll_bits); /* readable, writable (pending output has been sent on already), hung up */
+    bool reads;                                    /* it reads what comes; else input waits for the next request */
 } mod_dgon_conn_user;
 
 typedef enum mod_dgon_conn_stage {

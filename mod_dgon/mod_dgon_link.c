@@ -16,7 +16,6 @@ void mod_dgon_link_end(mod_dgon_link *l, uint16_t code, const char *why)
     if (l->close_code != 0)
         return;
     l->close_code = code;
-    l->closed = l->engine->now;
     ap_log_rerror(APLOG_MARK, code == 1012 || code == 1000 ? APLOG_INFO : APLOG_WARNING, 0, l->r,
                   "DGON0050: link of agent %s closed: %u %s", l->agent[0] != '\0' ? l->agent : "(no hello)",
                   code, why);
@@ -92,7 +91,7 @@ static void event(void *user, uint32_t events)
 
 int mod_dgon_link_adopt(request_rec *r, mod_dgon_engine *e)
 {
-    static const mod_dgon_conn_user user = {adopted, event};
+    static const mod_dgon_conn_user user = {adopted, event, true};
     mod_dgon_conn *mc = mod_dgon_conn_get(r->connection);
     mod_dgon_link *l = calloc(1, sizeof(*l));
     if (l == NULL)
@@ -115,8 +114,8 @@ void mod_dgon_link_flush_all(mod_dgon_engine *e)
         end = l == last;
         if (l->dirty) {
             l->dirty = false;
-            if (!mod_dgon_ws_flush(l->ws))
-                destroy(l);
+            if (!mod_dgon_ws_flush(l->ws) || l->close_code != 0)
+                destroy(l); /* a close frame that does not get through at once is not waited for */
             else
                 mod_dgon_link_jobs_feed(l);
         }
@@ -128,13 +127,8 @@ static void check_life(mod_dgon_link *l)
 {
     mod_dgon_engine *e = l->engine;
     uint64_t silent = e->now - l->heard;
-    if (l->close_code != 0) {
-        if (e->now - l->closed >= MOD_DGON_PROBE_MS) {
-            l->mc->c->aborted = 1; /* the close frame does not get through */
-            mod_dgon_link_dirty(l);
-        }
+    if (l->close_code != 0)
         return;
-    }
     if (l->index == DGON_NONE) {
         if (e->now - l->opened >= MOD_DGON_HELLO_MS)
             mod_dgon_link_end(l, DGON_CLOSE_PROTOCOL, "no hello");

@@ -24,7 +24,7 @@ struct mod_dgon_link {
     uint32_t jobs, cancels;
     uint32_t sequence;
     unsigned strays;
-    uint64_t opened, heard, pinged, probe_until, goaway_at, closed;
+    uint64_t opened, heard, pinged, probe_until, goaway_at;
     bool draining, dirty;
     bool feeding; /* body waits in a ring because too much is queued already */
     uint16_t close_code; /* 0: the link lives */

@@ -1,6 +1,7 @@
 #include "mod_dgon_ws.h"
 
 #include <http_protocol.h>
+#include <http_ssl.h>
 #include <util_filter.h>
 
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <wslay/wslay.h>
 
 #define READ_MAX   (64u * 1024u) /* taken from the connection at once */
+#define READ_SHORT 8000u         /* httpd reads a socket in pieces of this; a shorter one has emptied it */
 #define READ_TURNS 16            /* reads of one turn; then the others have theirs */
 
 struct mod_dgon_ws {
@@ -113,14 +115,13 @@ void mod_dgon_ws_destroy(mod_dgon_ws *ws)
     free(ws);
 }
 
-/* Decoded data may sit in a filter (TLS) where epoll cannot see it: then the only end is "would block". */
-static bool read_once(mod_dgon_ws *ws, bool *more)
+static bool read_once(mod_dgon_ws *ws, size_t *got)
 {
     conn_rec *c = ws->mc->c;
     apr_bucket_brigade *bb = ws->in_bb;
     apr_status_t rv = ap_get_brigade(c->input_filters, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, READ_MAX);
     bool ok = rv == APR_SUCCESS || APR_STATUS_IS_EAGAIN(rv);
-    *more = rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb);
+    *got = 0;
     for (apr_bucket *b = APR_BRIGADE_FIRST(bb); ok && b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
         const char *data;
         apr_size_t n;
@@ -135,6 +136,7 @@ static bool read_once(mod_dgon_ws *ws, bool *more)
             ok = APR_STATUS_IS_EAGAIN(rv);
             break;
         }
+        *got += n;
         ws->heard = ws->heard || n > 0;
         ws->in = data;
         ws->in_len = n;
@@ -149,16 +151,21 @@ static bool read_once(mod_dgon_ws *ws, bool *more)
     return ok;
 }
 
+/* Behind TLS decoded data may sit in a filter where epoll cannot see it: there the only end is "nothing came".
+ * On a plain connection epoll tells again, so a short read is the end, and a token costs one read. */
+static bool is_plain(const mod_dgon_ws *ws)
+{
+    return !ap_ssl_conn_is_ssl(ws->mc->c);
+}
+
 bool mod_dgon_ws_read(mod_dgon_ws *ws)
 {
-    bool more = true;
-    for (unsigned turn = 0; more && turn < READ_TURNS && !ws->stopped; turn++)
-        if (!read_once(ws, &more))
+    size_t got = READ_SHORT, enough = is_plain(ws) ? READ_SHORT : 1;
+    for (unsigned turn = 0; got >= enough && turn < READ_TURNS && !ws->stopped; turn++)
+        if (!read_once(ws, &got))
             return false;
-    if (more && !ws->stopped) {
-        /* there may be more that epoll will not tell of again (edge-triggered): come back next turn */
-        mod_dgon_conn_again(ws->mc);
-    }
+    if (got >= enough && !ws->stopped && enough == 1)
+        mod_dgon_conn_again(ws->mc); /* epoll need not tell of the rest: come back next turn */
     if (wslay_event_get_close_received(ws->ctx)) {
         (void)mod_dgon_ws_flush(ws);
         return false;

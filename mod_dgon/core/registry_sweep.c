@@ -46,7 +46,7 @@ static void settle_jobs(dgon_registry *r, bool tell)
         dgon_jobw j = dgon_jobw_of(w);
         if (dgon_jobw_on_link(j) && !dgon_link_holds(r, j))
             (void)dgon_job_let_go(r, i, w);
-        else if (tell && dgon_jobw_on_link(j))
+        else if ((tell || j.gone || j.phase == DGON_JOB_BOUND) && dgon_jobw_on_link(j))
             dgon_registry_notify(r, dgon_linkw_child(dgon_get(&r->link_word[j.link])), i);
         if (tell && j.phase == DGON_JOB_DONE)
             dgon_registry_notify(r, j.child, i);
@@ -143,15 +143,17 @@ static void heal(dgon_registry *r)
         dgon_jobw j = dgon_jobw_of(w);
         if (j.phase == DGON_JOB_FREE)
             dgon_bit_clear(r->used, i);
-        else if (j.phase >= DGON_JOB_PHASE_MAX)
+        else if (j.phase >= DGON_JOB_PHASE_MAX || j.gen == 0)
             (void)dgon_cas(&r->job_word[i], w, dgon_jobw_pack((dgon_jobw){.gen = j.gen}));
         else if (!joined(r, j.child))
             dgon_job_drop(r, i, w);
     }
-    high = dgon_link_high(r);
-    for (uint32_t i = 0; i < high; i++) {
+    for (uint32_t i = 0; i < r->conf.links; i++) {
         uint64_t w = dgon_get(&r->link_word[i]);
-        if (dgon_linkw_state(w) != DGON_LINK_FREE && !joined(r, dgon_linkw_child(w)))
+        if (dgon_linkw_state(w) == DGON_LINK_FREE)
+            continue;
+        dgon_raise(&r->head->link_high, (uint64_t)i + 1);
+        if (!joined(r, dgon_linkw_child(w)))
             dgon_link_shut(r, i);
     }
     settle_jobs(r, false);
@@ -181,13 +183,22 @@ static uint32_t count_waiting(const dgon_registry *r, uint32_t model)
     return n;
 }
 
+static bool link_offers(const dgon_registry *r, uint32_t model)
+{
+    _Atomic uint64_t *offers = dgon_offers_at(r, model);
+    uint32_t high = dgon_link_high(r);
+    for (uint32_t i = 0; i < high; i++)
+        if (dgon_get(&offers[i / 64]) & 1ull << (i % 64) &&
+            dgon_linkw_state(dgon_get(&r->link_word[i])) != DGON_LINK_FREE)
+            return true;
+    return false;
+}
+
 static bool model_used(void *user, uint32_t model)
 {
     const dgon_registry *r = user;
-    _Atomic uint64_t *offers = dgon_offers_at(r, model);
-    for (uint32_t i = 0; i < r->at.offer_words; i++)
-        if (dgon_get(&offers[i]))
-            return true;
+    if (link_offers(r, model))
+        return true;
     uint32_t high = dgon_job_high(r);
     for (uint32_t i = 0; i < high; i++)
         if (dgon_jobw_of(dgon_get(&r->job_word[i])).phase != DGON_JOB_FREE &&
@@ -217,20 +228,27 @@ static bool crowded(const dgon_names *t, uint32_t mark)
     return live > t->n - (t->n + 7) / 8;
 }
 
+/* One past the last used entry as well: it is the next to be claimed. */
+static uint32_t names_end(const dgon_names *t)
+{
+    uint32_t mark = dgon_names_mark(t);
+    return mark < t->n ? mark + 1 : mark;
+}
+
 static void reclaim_names(dgon_registry *r)
 {
-    uint32_t mark = dgon_names_mark(&r->model_names);
-    bool full = crowded(&r->model_names, mark);
-    for (uint32_t i = 0; i < mark; i++) {
+    uint32_t end = names_end(&r->model_names);
+    bool full = crowded(&r->model_names, end);
+    for (uint32_t i = 0; i < end; i++) {
         bool live = dgon_names_live(&r->model_names, i);
         if (live && (!full || model_used(r, i)))
             r->idle[i] = 0;
         else if (!live || ++r->idle[i] > IDLE_ROUNDS)
             dgon_names_reclaim(&r->model_names, i, model_used, r);
     }
-    mark = dgon_names_mark(&r->agent_names);
-    full = crowded(&r->agent_names, mark);
-    for (uint32_t i = 0; i < mark; i++)
+    end = names_end(&r->agent_names);
+    full = crowded(&r->agent_names, end);
+    for (uint32_t i = 0; i < end; i++)
         if (full || !dgon_names_live(&r->agent_names, i))
             dgon_names_reclaim(&r->agent_names, i, agent_used, r);
 }
