@@ -265,17 +265,19 @@ static bool make_parts(agent *a)
 /* Backwards: what uses goes before what is used. */
 static void free_parts(agent *a)
 {
+    agent_links *links = a->links;
+    a->links = NULL;
     agent_timer_destroy(a->tick);
     agent_timer_destroy(a->start);
     agent_timer_destroy(a->drain);
     agent_timer_destroy(a->watchdog);
     agent_jobs_destroy(a->jobs);
-    agent_links_destroy(a->links);
-    a->links = NULL;
+    agent_links_shut(links);
     agent_models_destroy(a->models);
     agent_http_destroy(a->http);
     a->http = NULL;
     agent_loop_destroy(a->loop);
+    agent_links_destroy(links);
 }
 
 static void run(agent *a)

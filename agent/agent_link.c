@@ -127,10 +127,7 @@ agent_dialer *agent_dialer_create(agent_loop *loop, const agent_config *c,
 
 void agent_dialer_destroy(agent_dialer *d)
 {
-    if (d != NULL && d->vhost != NULL) {
-        lws_vhost_destroy(d->vhost);
-    }
-    dgon_free(d);
+    dgon_free(d); /* the vhost goes with the loop */
 }
 
 /* --- life of a link --- */

@@ -44,6 +44,7 @@ typedef struct agent_link_end {
  * why). */
 agent_dialer *agent_dialer_create(agent_loop *loop, const agent_config *c,
                                   const agent_link_ops *ops, void *user);
+/* After the loop and all its links. */
 void agent_dialer_destroy(agent_dialer *d);
 
 /* Starts to dial `address` (text of an IP) and returns; failure shows as AGENT_LINK_DOWN. The token

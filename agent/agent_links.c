@@ -530,10 +530,19 @@ agent_links *agent_links_create(const agent_links_spec *spec)
     s->dial_timer = agent_timer_create(spec->loop, on_dial_timer, s);
     s->dialer = agent_dialer_create(spec->loop, spec->config, &ops, s);
     if (s->dial_timer == NULL || s->dialer == NULL) {
+        agent_links_shut(s);
         agent_links_destroy(s);
         return NULL;
     }
     return s;
+}
+
+void agent_links_shut(agent_links *s)
+{
+    if (s != NULL) {
+        agent_timer_destroy(s->dial_timer);
+        s->dial_timer = NULL;
+    }
 }
 
 void agent_links_destroy(agent_links *s)
@@ -541,12 +550,11 @@ void agent_links_destroy(agent_links *s)
     if (s == NULL) {
         return;
     }
-    agent_timer_destroy(s->dial_timer);
-    agent_dialer_destroy(s->dialer); /* the library lets go of every link here */
     for (unsigned i = 0; i < s->count; i++) {
         agent_link_destroy(s->links[i]->link);
         dgon_free(s->links[i]);
     }
+    agent_dialer_destroy(s->dialer);
     dgon_free(s->models);
     dgon_free(s);
 }

@@ -20,6 +20,9 @@ typedef struct agent_links_spec {
 
 /* NULL when memory is short or the TLS files cannot be used. */
 agent_links *agent_links_create(const agent_links_spec *spec);
+/* In two steps, since the library calls into the links until the loop is gone: shut, loop's end,
+ * destroy. NULL is allowed. */
+void agent_links_shut(agent_links *s);
 void agent_links_destroy(agent_links *s);
 /* Dials for the first time; until then nothing happens. */
 void agent_links_start(agent_links *s);
