@@ -647,6 +647,12 @@ mod_dgon_pump mod_dgon_client_tick(mod_dgon_stream *s, dgon_buf *out, uint64_t *
 
 /* ---- the suspended stream: engine thread ---- */
 
+/* The engine reads its clock once a wake-up, so a stream admitted since then is newer than "now". */
+static void set_now(mod_dgon_stream *s)
+{
+    s->now = s->engine->now > s->started ? s->engine->now : s->started;
+}
+
 static mod_dgon_stream *of_timer(mod_dgon_timer *t)
 {
     return (mod_dgon_stream *)(void *)((char *)t - offsetof(mod_dgon_stream, timer));
@@ -666,7 +672,8 @@ static void probe_step(mod_dgon_stream *s)
 static void stream_timer(mod_dgon_timer *t, uint64_t now)
 {
     mod_dgon_stream *s = of_timer(t);
-    s->now = now;
+    (void)now;
+    set_now(s);
     probe_step(s);
     if (!s->over)
         run_suspended(s);
@@ -676,7 +683,7 @@ static void run_suspended(mod_dgon_stream *s)
 {
     mod_dgon_engine *e = s->engine;
     uint64_t due = 0;
-    s->now = e->now;
+    set_now(s);
     dgon_buf_reset(&e->out);
     mod_dgon_pump how = mod_dgon_client_pump(s, &e->out);
     if (how == PUMP_WAIT)
@@ -691,7 +698,7 @@ static void run_suspended(mod_dgon_stream *s)
 void mod_dgon_client_news(mod_dgon_stream *s)
 {
     mod_dgon_engine *e = s->engine;
-    s->now = e->now;
+    set_now(s);
     if (!s->content_sent) {
         run_suspended(s);
         return;
@@ -749,7 +756,7 @@ static void adopted(void *user)
 static void event(void *user, uint32_t events)
 {
     mod_dgon_stream *s = user;
-    s->now = s->engine->now;
+    set_now(s);
     if (s->c->aborted || (events & (EPOLLHUP | EPOLLERR))) {
         s->c->aborted = 1;
         mod_dgon_client_gone(s);
@@ -778,7 +785,7 @@ void mod_dgon_client_fail_all(mod_dgon_engine *e)
 {
     while (e->streams != NULL) {
         mod_dgon_stream *s = e->streams;
-        s->now = e->now;
+        set_now(s);
         dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "server_restarting", NULL,
                        "The gateway restarts. Send the request again.");
         s->error.retry_after = 1;
