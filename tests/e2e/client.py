@@ -85,6 +85,7 @@ class Connection:
 
     def __init__(self, url):
         self.url = urlsplit(url)
+        self.writer = None
 
     async def open(self):
         context = None
@@ -98,13 +99,13 @@ class Connection:
         return self
 
     async def __aenter__(self):
-        return await self.open()
+        return self if self.writer else await self.open()
 
     async def __aexit__(self, *_):
         self.close()
 
     def close(self):
-        if self.writer.transport:
+        if self.writer:
             self.writer.transport.abort()
 
     async def finish_sending(self):

@@ -144,6 +144,8 @@ class Gateway:
         self.process = None
         if mpm != "event":
             self.expect("DGON0011")
+        if tls:
+            self.expect("AH01906")  # its certificate is its own CA
         if http2:
             self.expect("DGON0014")
 

@@ -32,7 +32,7 @@ def test_not_streamed_and_errors(fleet):
     assert a.numbers == [0, 1, 2]
     client.check_error(asyncio.run(client.ask(fleet.url, model="nobody")), 404, "model_not_found")
     fleet.gateway.expect("DGON0040")
-    assert asyncio.run(client.ask(fleet.url, tokens=9, at=3, do="rst")).outcome == "error"
+    assert asyncio.run(client.ask(fleet.url, tokens=9, gap=0.02, at=3, do="rst")).outcome == "error"
 
 
 def test_keep_alive(fleet):
