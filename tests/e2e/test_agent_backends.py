@@ -180,7 +180,7 @@ def test_one_bad_line_is_skipped(make):
     (401, dict(error="key"), 502, None),
     (302, b"moved", 502, None),
     (500, b"\xff\x00<html>" * 20000, 502, True),
-])
+], ids=["400", "too long", "500", "503", "401", "302", "rubbish"])
 def test_status_of_the_backend(make, status, body, expected, retryable):
     a, link = make(Backend(script=lambda x: x.whole(body, status)))
     for stream in (True, False):
@@ -230,17 +230,20 @@ def flooding(x):
 @pytest.mark.parametrize("script,stream,credit", [(silent, True, True), (silent, False, True), (headers_only, True, True), (streaming, True, True),
                                                   (streaming, True, False), (flooding, True, True), (flooding, True, False)])
 def test_cancel_reaches_the_backend(make, script, stream, credit):
+    """Median under 50 ms; a single one may meet a busy machine."""
     backend = Backend(script=script)
     a, link = make(backend)
+    confirmed, aborted = [], []
     for _ in range(5):
         job = link.job("hi", model="m", stream=stream, auto_credit=credit)
         assert backend.started.acquire(timeout=5)
         time.sleep(0.1)
         job.cancel()
         assert job.wait(2)[0] == CANCELLED
-        aborted = backend.aborts.get(timeout=2)
-        assert job.final_time - job.cancel_time < 0.05
-        assert aborted - job.cancel_time < 0.05, aborted - job.cancel_time
+        aborted.append(backend.aborts.get(timeout=2) - job.cancel_time)
+        confirmed.append(job.final_time - job.cancel_time)
+    for times in (confirmed, aborted):
+        assert sorted(times)[2] < 0.05 and max(times) < 0.5, times
     assert len(backend.chats()) == 5
 
 

@@ -166,7 +166,7 @@ def test_late_records_are_dropped(gateway, agent):
     ("[]", 4400),
     ("{\"type\":\"job\",\"job\":0}", 4400),
     ("{\"type\":\"welcome\"}", 4400),
-])
+], ids=["cut", "not yours", "no such type", "long record", "long message", "half JSON", "a list", "bad job", "bad welcome"])
 def test_broken_protocol_closes_the_link(gateway, agent, data, code):
     link = gateway.accept()
     link.ws.send(data)
