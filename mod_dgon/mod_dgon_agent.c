@@ -21,8 +21,6 @@ static int refuse(request_rec *r, int http, const char *code, const char *text)
 {
     dgon_error e;
     dgon_error_set(&e, http, code, NULL, "%s", text);
-    if (http == HTTP_SERVICE_UNAVAILABLE)
-        e.retry_after = 1;
     /* nothing that may have been sent ahead is ever read as a request */
     r->connection->keepalive = AP_CONN_CLOSE;
     apr_table_setn(r->err_headers_out, "Connection", "close");

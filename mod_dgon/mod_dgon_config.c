@@ -284,7 +284,7 @@ static double async_factor(void)
     double factor = 2;
     for (const ap_directive_t *d = ap_conftree; d != NULL; d = d->next)
         if (strcasecmp(d->directive, "AsyncRequestWorkerFactor") == 0)
-            factor = atof(d->args);
+            factor = strtod(d->args, NULL);
     return factor;
 }
 

@@ -18,6 +18,7 @@
 #define EVENTS_MAX    256
 #define HANDOVER_SPIN 64 /* looks at a worker that has not left yet before the engine naps 1 ms */
 #define AUDIT_MS      1000
+#define GOAWAY_MS     100 /* after a graceful restart: by then the old listeners are closed and new children listen */
 
 static mod_dgon_engine *here;
 
@@ -113,18 +114,20 @@ static void tick(mod_dgon_engine *e)
     }
     if (e->now >= e->next_audit) {
         e->next_audit = e->now + AUDIT_MS;
-        dgon_registry_audit(e->registry, e->child);
+        if (mod_dgon_shm_is_first(e->child))
+            dgon_registry_audit(e->registry, e->child);
     }
     mod_dgon_link_tick(e);
 }
 
 static void drain_step(mod_dgon_engine *e)
 {
-    if (!e->goaway_sent) {
-        e->goaway_sent = true;
+    if (e->drain_until == 0) {
         e->drain_until = e->now + (uint64_t)e->conf->drain_timeout;
-        mod_dgon_link_goaway_all(e);
+        e->goaway_at = e->now + GOAWAY_MS;
     }
+    if (e->now >= e->goaway_at)
+        mod_dgon_link_goaway_all(e);
     if (e->now < e->drain_until)
         return;
     mod_dgon_client_fail_all(e);

@@ -53,8 +53,8 @@ typedef struct mod_dgon_engine {
     /* engine thread only, from here on */
     mod_dgon_wheel wheel;
     uint64_t now; /* ms, CLOCK_MONOTONIC, read once a wake-up */
-    uint64_t drain_until, next_tick, next_audit;
-    bool goaway_sent;
+    uint64_t drain_until, goaway_at; /* 0: not draining */
+    uint64_t next_tick, next_audit;
     struct mod_dgon_link_job *link_jobs; /* per job slot */
     struct mod_dgon_stream *streams;     /* list of the suspended ones */
     struct mod_dgon_link *links;

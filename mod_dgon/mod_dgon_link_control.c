@@ -122,17 +122,15 @@ void mod_dgon_link_goaway(mod_dgon_link *l)
 
 bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job, const dgon_job_spec *spec)
 {
-    dgon_registry_model_info info;
     dgon_ctl c;
-    if (dgon_registry_model_get(l->engine->registry, spec->model, &info) != DGON_OK)
-        return false;
     dgon_ctl_init(&c);
     c.type = DGON_CTL_JOB;
     c.job = job->number;
     c.attempt = spec->attempt;
     apr_cpystrn(c.op, "chat", sizeof(c.op));
-    memcpy(c.model, info.name, sizeof(c.model));
-    memcpy(c.public_model, info.name, sizeof(c.public_model));
+    if (dgon_registry_model_name(l->engine->registry, spec->model, c.model) != DGON_OK)
+        return false;
+    memcpy(c.public_model, c.model, sizeof(c.public_model));
     apr_cpystrn(c.id, "chatcmpl-", sizeof(c.id));
     for (unsigned i = 0; i < sizeof(spec->id); i++)
         apr_snprintf(c.id + 9 + 2 * i, 3, "%02x", spec->id[i]);

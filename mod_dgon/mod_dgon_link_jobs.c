@@ -138,9 +138,12 @@ void mod_dgon_link_news(mod_dgon_engine *e, uint32_t slot)
     dgon_job_phase phase;
     bool gone;
     if (job->link == NULL) {
-        if (dgon_registry_job_here(e->registry, e->child, slot, &ref, &link, &phase, &gone) == DGON_OK &&
-            phase == DGON_JOB_BOUND)
+        if (dgon_registry_job_here(e->registry, e->child, slot, &ref, &link, &phase, &gone) != DGON_OK)
+            return;
+        if (phase == DGON_JOB_BOUND)
             start(e, slot, ref, link);
+        else
+            dgon_registry_finish(e->registry, ref, 0); /* nobody here works on it */
         return;
     }
     (void)dgon_registry_phase(e->registry, job->ref, &gone, NULL);

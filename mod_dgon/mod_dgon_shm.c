@@ -169,6 +169,14 @@ static bool host_alive(void *user, uint32_t child)
     return l.l_type != F_UNLCK;
 }
 
+bool mod_dgon_shm_is_first(uint32_t child)
+{
+    for (uint32_t i = 0; i < child; i++)
+        if (host_alive(NULL, i))
+            return false;
+    return true;
+}
+
 void mod_dgon_shm_wake(void *user, uint32_t child)
 {
     (void)user;

@@ -11,6 +11,8 @@
 int mod_dgon_shm_create(server_rec *s, const mod_dgon_conf *conf);
 /* child_init: attaches and takes a child slot with its life lock. NULL after a log line: this child then answers 503. */
 dgon_registry *mod_dgon_shm_join(server_rec *s, uint32_t *child, int *wakefd);
+/* Is no child with a lower slot alive? One child does what only one must do. Engine. */
+bool mod_dgon_shm_is_first(uint32_t child);
 /* Clean exit of the child. */
 void mod_dgon_shm_leave(dgon_registry *r, uint32_t child);
 /* Wakes child's engine: registry's host callback, any thread. */
