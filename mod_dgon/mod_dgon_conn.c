@@ -11,11 +11,14 @@
 #include <apr_strings.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define FILTER_NAME   "DGON_NONBLOCKING"
 #define LINGER_MS     2000
@@ -197,13 +200,32 @@ static bool may_use(const mod_dgon_conn *mc)
     return mc->left || __atomic_load_n(&mc->c->sbh, __ATOMIC_ACQUIRE) == NULL;
 }
 
-/* Destroying needs more: process_socket stores once more after that. It has returned for certain when its worker has begun something new. */
+/* Blocked in the kernel, or ended: in either case not between the last stores of process_socket, where there is no call. */
+static bool thread_rests(pid_t tid)
+{
+    char path[48], stat[256];
+    if (syscall(SYS_tgkill, getpid(), tid, 0) != 0)
+        return errno == ESRCH;
+    apr_snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, stat, sizeof(stat) - 1);
+    close(fd);
+    stat[n > 0 ? n : 0] = '\0';
+    const char *name_end = strrchr(stat, ')');
+    return name_end != NULL && name_end[1] == ' ' && name_end[2] == 'S';
+}
+
+/* Destroying needs more: process_socket stores once more after that. It has returned for certain when its worker has begun something new (its epoch), when its
+ * scoreboard slot says that it is ready, or when the thread rests. GRACEFUL and DEAD in the slot prove nothing: other threads write them. */
 static bool worker_left(mod_dgon_conn *mc)
 {
-    if (!mc->left && may_use(mc) &&
-        (mc->ws == NULL || __atomic_load_n(&mc->ws->status, __ATOMIC_ACQUIRE) != mc->ws_status ||
-         atomic_load(mc->epoch) != mc->epoch_was))
-        mc->left = true;
+    if (mc->left || !may_use(mc))
+        return mc->left;
+    unsigned char status = __atomic_load_n(&mc->ws->status, __ATOMIC_ACQUIRE);
+    mc->left = atomic_load(mc->epoch) != mc->epoch_was || status == SERVER_READY ||
+               ((status == SERVER_GRACEFUL || status == SERVER_DEAD) && thread_rests(mc->tid));
     return mc->left;
 }
 
@@ -553,11 +575,11 @@ static void suspend_hook(conn_rec *c, request_rec *r)
 {
     (void)r;
     mod_dgon_conn *mc = mod_dgon_conn_get(c);
-    if (mc == NULL || !mc->suspending || c->cs == NULL || c->cs->state != CONN_STATE_SUSPENDED)
+    if (mc == NULL || !mc->suspending || c->cs == NULL || c->cs->state != CONN_STATE_SUSPENDED || c->sbh == NULL)
         return;
     mc->left = false;
-    mc->ws = c->sbh != NULL ? ap_get_scoreboard_worker(c->sbh) : NULL;
-    mc->ws_status = mc->ws != NULL ? mc->ws->status : 0;
+    mc->ws = ap_get_scoreboard_worker(c->sbh);
+    mc->tid = (pid_t)syscall(SYS_gettid);
     mc->epoch = thread_epoch;
     mc->epoch_was = atomic_load(thread_epoch);
     mod_dgon_engine_post(mc->engine, &mc->task);

@@ -49,7 +49,7 @@ struct mod_dgon_conn {
     bool left;          /* proven: the worker that suspended it is out of process_socket */
     /* what the proof looks at, noted in the suspend_connection hook */
     const worker_score *ws;
-    unsigned char ws_status;
+    pid_t tid;
     const atomic_uint *epoch;
     unsigned epoch_was;
     /* a worker parked in the handler, where the MPM cannot suspend */
