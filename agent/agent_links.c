@@ -281,6 +281,9 @@ static void after_end(agent_links *s, const held *h)
     } else {
         s->address_at++;
     }
+    if (e->http == 503) {
+        s->lost_ms = agent_os_now_ms(); /* a child that ends has answered: its successor will soon */
+    }
     if (e->http == 401 || e->http == 403) {
         log_reason(s, AGENT_LOG_ERROR, "the gateway refuses the token; trying again every 60 s");
     } else {
@@ -352,6 +355,7 @@ static void take_goaway(agent_links *s, agent_link *l, const dgon_ctl *c)
         bool healthy = agent_os_now_ms() - h->welcome_ms >= SHORT_LIFE_MS;
         note_healthy(s, h);
         s->current = NULL;
+        s->lost_ms = agent_os_now_ms(); /* it is there and restarts: dial often for a while */
         dial_in(s, healthy ? 0 : next_delay(s));
     }
 }
