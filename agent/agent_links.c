@@ -17,7 +17,7 @@
 #define BACKOFF_BASE_MS 250u
 #define BACKOFF_MAX_MS  10000u
 #define BACKOFF_SOON_MS 1000u /* ceiling while a gateway that was there may just be restarting */
-#define SOON_MS         5000u
+#define SOON_MS         15000u
 #define SLOW_MS         60000u /* refused for a reason that a person must change */
 #define WELCOME_MS      10000u /* from dialing to welcome */
 #define SHORT_LIFE_MS   1000u  /* a link that lived less does not reset the backoff */
@@ -280,9 +280,6 @@ static void after_end(agent_links *s, const held *h)
         note_healthy(s, h);
     } else {
         s->address_at++;
-    }
-    if (e->http == 503) {
-        s->lost_ms = agent_os_now_ms(); /* a child that ends has answered: its successor will soon */
     }
     if (e->http == 401 || e->http == 403) {
         log_reason(s, AGENT_LOG_ERROR, "the gateway refuses the token; trying again every 60 s");

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -134,6 +135,12 @@ static void drain_step(mod_dgon_engine *e)
     mod_dgon_link_close_all(e);
 }
 
+static bool is_idle(mod_dgon_engine *e)
+{
+    return e->streams == NULL && e->handover == NULL && atomic_load(&e->inbox) == NULL &&
+           !mod_dgon_link_any_job(e);
+}
+
 static void loop(mod_dgon_engine *e)
 {
     static mod_dgon_watch wake = {wake_fn};
@@ -153,6 +160,7 @@ static void loop(mod_dgon_engine *e)
             drain_step(e);
         bool more = mod_dgon_conn_again_run(e);
         mod_dgon_link_flush_all(e);
+        atomic_store(&e->idle, is_idle(e));
 
         int timeout = mod_dgon_wheel_wait(&e->wheel, e->now,
                                           e->next_tick > e->now ? (int)(e->next_tick - e->now) : 0);
@@ -192,9 +200,35 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+static volatile sig_atomic_t told_to_die;
+
+static void on_sigterm(int sig)
+{
+    (void)sig;
+    told_to_die = 1;
+}
+
+/* mpm_event counts a connection only when a worker has taken it from the queue: a child that ends gracefully may believe that all is
+ * done just before a last stream is suspended. Such streams end here, while the child's main thread waits. */
+static void let_streams_end(mod_dgon_engine *e)
+{
+    struct sigaction action = {.sa_handler = on_sigterm};
+    sigaction(SIGTERM, &action, NULL);
+    uint64_t until = mod_dgon_now_ms() + (uint64_t)e->conf->drain_timeout;
+    /* twice idle: what the last worker has posted is seen by then */
+    for (unsigned seen = 0; seen < 2 && !told_to_die && mod_dgon_now_ms() < until;) {
+        mod_dgon_shm_wake(NULL, e->child);
+        apr_sleep(apr_time_from_msec(5));
+        seen = atomic_load(&e->idle) ? seen + 1 : 0;
+    }
+}
+
 static apr_status_t stop_cleanup(void *data)
 {
-    mod_dgon_engine_stop(data);
+    mod_dgon_engine *e = data;
+    if (atomic_load(&e->draining) && !atomic_load(&e->stopping))
+        let_streams_end(e);
+    mod_dgon_engine_stop(e);
     return APR_SUCCESS;
 }
 

@@ -47,6 +47,7 @@ typedef struct mod_dgon_engine {
     _Atomic(mod_dgon_task *) inbox;
     atomic_bool draining; /* finish, take nothing new */
     atomic_bool stopping; /* leave within 100 ms */
+    atomic_bool idle;     /* as of the last turn: no stream, no job on a link, nobody on the way here */
     _Atomic(uintptr_t) *clients; /* per job slot: 0, a stream of the engine's, or (eventfd << 1 | 1) of a waiting worker */
     atomic_uint workers_waiting; /* streams in the blocking loop, links that park a worker */
 

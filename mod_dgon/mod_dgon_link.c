@@ -181,6 +181,19 @@ void mod_dgon_link_goaway_all(mod_dgon_engine *e)
     each(e, mod_dgon_link_goaway);
 }
 
+bool mod_dgon_link_any_job(const mod_dgon_engine *e)
+{
+    const mod_dgon_link *l = e->links;
+    if (l == NULL)
+        return false;
+    do {
+        if (l->jobs > 0)
+            return true;
+        l = l->next;
+    } while (l != e->links);
+    return false;
+}
+
 static void close_restart(mod_dgon_link *l)
 {
     mod_dgon_link_end(l, 1012, "restart");

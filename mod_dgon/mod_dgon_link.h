@@ -21,6 +21,7 @@ void mod_dgon_link_news(mod_dgon_engine *e, uint32_t slot);
 void mod_dgon_link_tick(mod_dgon_engine *e);
 /* Once a loop: sends what was queued. */
 void mod_dgon_link_flush_all(mod_dgon_engine *e);
+bool mod_dgon_link_any_job(const mod_dgon_engine *e);
 /* The child ends: no new jobs, the agents dial elsewhere. */
 void mod_dgon_link_goaway_all(mod_dgon_engine *e);
 /* Closes all with 1012, now. */
