@@ -193,6 +193,7 @@ static const key keys[] = {
     A("agent", slots, KEY_UINT, 0, DGON_WIRE_SLOTS_MAX),
     CALL("agent", "labels", set_labels),
     A("agent", drain, KEY_UINT, 0, 3600),
+    A("agent", links, KEY_UINT, 1, 8),
     A("agent", models_interval, KEY_UINT, 1, 3600),
     A("agent", body_max, KEY_UINT, 1024, 1024u * 1024u * 1024u),
     A("agent", pid_file, KEY_STRING, 0, 0),
@@ -694,6 +695,7 @@ agent_config *agent_config_create(void)
     if (c != NULL) {
         default_id(c);
         c->drain = 30;
+        c->links = 4;
         c->models_interval = 5;
         c->body_max = 64u * 1024u * 1024u;
         c->log_level = 6;

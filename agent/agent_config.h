@@ -58,7 +58,7 @@ typedef struct agent_config {
     char id[DGON_WIRE_ID_MAX + 1];
     char pid_file[AGENT_CONFIG_PATH_MAX];
     uint32_t slots; /* 0 = as the backends say */
-    uint32_t drain, models_interval;
+    uint32_t drain, links, models_interval;
     uint32_t body_max; /* bytes */
     agent_config_label labels[AGENT_CONFIG_LABELS_MAX];
     unsigned label_count;

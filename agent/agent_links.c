@@ -26,21 +26,32 @@
     200u /* the gateway reads `draining` before the close overtakes its last job */
 #define WINDOW_MIN 1024u
 #define SLEPT_MS   5000u
+/* A dial cannot choose its process of the gateway, but dialling again does: a handful of tries
+ * finds a few of them. */
+#define SPREAD_FIRST_MS 100u
+#define SPREAD_NEXT_MS  250u
+#define SPREAD_IDLE_MS  30000u /* after too many tries that found none */
+#define SPREAD_TRIES    8u
 
 typedef struct held {
     agent_link *link;
     agent_session session;
     uint64_t welcome_ms, leave_ms, leave_limit_ms;
+    uint32_t child; /* process of the gateway */
+    bool extra;     /* dialled beside another one, to reach one more process */
+    bool quiet; /* it is left without having been asked to: `draining` is given time to be read */
 } held;
 
 struct agent_links {
     agent_links_spec spec;
     agent_dialer *dialer;
-    agent_timer *dial_timer;
+    agent_timer *dial_timer, *spread_timer;
     held *links[LINKS_MAX];
     unsigned count;
     agent_link *current;
-    bool started, draining, dial_due, dial_wait;
+    bool started, draining, dial_due, dial_wait, spread_due;
+    uint32_t children;     /* processes of the gateway, as its last welcome said */
+    unsigned spread_tries; /* extra links dialled for nothing in a row */
     uint64_t instance;
     dgon_backoff backoff;
     uint64_t lost_ms; /* when the last healthy link ended, 0 = never */
@@ -213,7 +224,7 @@ static const char *pick_address(agent_links *s)
     return s->addresses != 0 ? s->address[s->address_at % s->addresses] : NULL;
 }
 
-static bool add_link(agent_links *s, const char *address, const char *token)
+static bool add_link(agent_links *s, const char *address, const char *token, bool extra)
 {
     held *h = s->count < LINKS_MAX ? dgon_calloc(1, sizeof *h) : NULL;
     if (h == NULL) {
@@ -227,8 +238,118 @@ static bool add_link(agent_links *s, const char *address, const char *token)
     h->session.window = WINDOW_MIN;
     agent_link_set_data(h->link, &h->session);
     s->links[s->count++] = h;
-    s->current = h->link;
+    h->extra = extra;
+    if (!extra) {
+        s->current = h->link;
+    }
     return true;
+}
+
+/* --- more links: one to each process of the gateway, up to the configured number --- */
+
+static void spread_in(agent_links *s, uint32_t ms)
+{
+    if (!s->draining && s->spec.config->links > 1) {
+        agent_timer_set(s->spread_timer, ms);
+    }
+}
+
+static void on_spread_timer(void *user)
+{
+    agent_links *s = user;
+    s->spread_due = true;
+}
+
+/* Links that take jobs; and is one of them to that process, other than `but`? */
+static unsigned count_ready(const agent_links *s, uint32_t child, const held *but, bool *has_child)
+{
+    unsigned n = 0;
+    *has_child = false;
+    for (unsigned i = 0; i < s->count; i++) {
+        const held *h = s->links[i];
+        if (h != but && agent_link_get_state(h->link) == AGENT_LINK_READY) {
+            n++;
+            *has_child = *has_child || h->child == child;
+        }
+    }
+    return n;
+}
+
+static bool is_dialing_extra(const agent_links *s)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        if (s->links[i]->extra && agent_link_get_state(s->links[i]->link) < AGENT_LINK_READY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool wants_more(const agent_links *s)
+{
+    bool unused;
+    uint32_t most = s->children < s->spec.config->links ? s->children : s->spec.config->links;
+    return s->current != NULL && agent_link_get_state(s->current) == AGENT_LINK_READY &&
+           count_ready(s, 0, NULL, &unused) < most;
+}
+
+static void leave(agent_links *s, held *h, const char *why)
+{
+    dgon_ctl c;
+    dgon_ctl_init(&c);
+    c.type = DGON_CTL_DRAINING;
+    send_control(s, h->link, &c);
+    agent_link_set_state(h->link, AGENT_LINK_LEAVING, why);
+    h->leave_ms = agent_os_now_ms();
+    h->quiet = true;
+}
+
+/* A link is up: is it one more process, or one that we have? */
+static void spread_welcome(agent_links *s, held *h)
+{
+    bool has;
+    (void)count_ready(s, h->child, h, &has);
+    if (h->extra && has) {
+        s->spread_tries++;
+        leave(s, h, "second link to one process");
+    } else if (h->extra) {
+        s->spread_tries = 0;
+    }
+    if (wants_more(s)) {
+        spread_in(s, s->spread_tries >= SPREAD_TRIES ? SPREAD_IDLE_MS
+                     : h->extra                      ? SPREAD_NEXT_MS
+                                                     : SPREAD_FIRST_MS);
+    }
+}
+
+/* The link that takes jobs is gone or asked to leave: another one that is up takes its place. */
+static bool promote(agent_links *s)
+{
+    s->current = NULL;
+    for (unsigned i = 0; i < s->count; i++) {
+        if (agent_link_get_state(s->links[i]->link) == AGENT_LINK_READY) {
+            s->current = s->links[i]->link;
+            s->links[i]->extra = false;
+            s->spread_tries = 0;
+            spread_in(s, SPREAD_NEXT_MS);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void dial_extra(agent_links *s)
+{
+    char token[AGENT_CONFIG_SECRET_MAX], why[700];
+    s->spread_due = false;
+    if (s->draining || !wants_more(s) || is_dialing_extra(s)) {
+        return;
+    }
+    const char *address = pick_address(s);
+    if (address != NULL && agent_config_token(s->spec.config, token, why, sizeof why) == DGON_OK) {
+        (void)add_link(s, address, token, true);
+    }
+    agent_os_wipe(token, sizeof token);
 }
 
 static void dial(agent_links *s)
@@ -247,7 +368,7 @@ static void dial(agent_links *s)
     if (address == NULL) {
         log_reason(s, AGENT_LOG_WARN, "the gateway's name cannot be resolved");
         dial_in(s, next_delay(s));
-    } else if (!add_link(s, address, token)) {
+    } else if (!add_link(s, address, token, false)) {
         dial_in(s, BACKOFF_MAX_MS);
     }
     agent_os_wipe(token, sizeof token);
@@ -303,7 +424,12 @@ static void drop_link(agent_links *s, unsigned i)
         s->current = NULL;
     }
     if (was_current && !s->draining) {
-        after_end(s, h);
+        if (!promote(s)) {
+            after_end(s, h);
+        }
+    } else if (h->extra && !h->quiet) {
+        s->spread_tries++;
+        spread_in(s, s->spread_tries >= SPREAD_TRIES ? SPREAD_IDLE_MS : SPREAD_NEXT_MS);
     }
     if (agent_link_is_free(h->link)) {
         agent_link_destroy(h->link);
@@ -328,6 +454,8 @@ static void take_welcome(agent_links *s, agent_link *l, const dgon_ctl *c)
         return;
     }
     h->session.window = c->window;
+    h->child = c->child;
+    s->children = c->children;
     h->welcome_ms = agent_os_now_ms();
     agent_link_set_liveness(l, c->ping_s, c->hangup_s);
     agent_link_set_state(l, AGENT_LINK_READY, "welcome");
@@ -335,6 +463,7 @@ static void take_welcome(agent_links *s, agent_link *l, const dgon_ctl *c)
     agent_log(AGENT_LOG_INFO, "link %u up: %s, child %u of %u, %u slots, %u models", c->link,
               s->spec.config->url, c->child, c->children, s->slots, s->model_count);
     s->spec.on_ready(s->spec.user);
+    spread_welcome(s, h);
 }
 
 static void take_goaway(agent_links *s, agent_link *l, const dgon_ctl *c)
@@ -348,12 +477,14 @@ static void take_goaway(agent_links *s, agent_link *l, const dgon_ctl *c)
     agent_link_set_state(l, AGENT_LINK_LEAVING, "goaway");
     h->leave_ms = agent_os_now_ms();
     h->leave_limit_ms = c->drain_s * 1000u + CLOSE_MS;
-    if (s->current == l) {
+    if (s->current == l && !promote(s)) {
         bool healthy = agent_os_now_ms() - h->welcome_ms >= SHORT_LIFE_MS;
         note_healthy(s, h);
         s->current = NULL;
         s->lost_ms = agent_os_now_ms(); /* it is there and restarts: dial often for a while */
         dial_in(s, healthy ? 0 : next_delay(s));
+    } else if (s->current != NULL) {
+        spread_in(s, SPREAD_NEXT_MS);
     }
 }
 
@@ -415,7 +546,7 @@ static void end_leaving(held *h, bool draining)
     if (agent_link_get_state(h->link) != AGENT_LINK_LEAVING) {
         return;
     }
-    if (h->session.jobs == 0 && (!draining || gone >= DRAIN_QUIET_MS)) {
+    if (h->session.jobs == 0 && (!(draining || h->quiet) || gone >= DRAIN_QUIET_MS)) {
         agent_link_close(h->link, 1000, "done");
     } else if (h->leave_limit_ms != 0 && gone > h->leave_limit_ms) {
         agent_link_close(h->link, 1000, "the time to leave is over");
@@ -436,6 +567,9 @@ void agent_links_settle(agent_links *s)
     }
     if (s->dial_due) {
         dial(s);
+    }
+    if (s->spread_due) {
+        dial_extra(s);
     }
     for (unsigned i = 0; i < s->count; i++) {
         agent_link_flush(s->links[i]->link);
@@ -484,8 +618,9 @@ void agent_links_drain(agent_links *s)
     dgon_ctl_init(&c);
     c.type = DGON_CTL_DRAINING;
     s->draining = true;
-    s->dial_due = false;
+    s->dial_due = s->spread_due = false;
     agent_timer_stop(s->dial_timer);
+    agent_timer_stop(s->spread_timer);
     for (unsigned i = 0; i < s->count; i++) {
         held *h = s->links[i];
         if (agent_link_get_state(h->link) == AGENT_LINK_READY) {
@@ -529,8 +664,9 @@ agent_links *agent_links_create(const agent_links_spec *spec)
     s->slept_ms = agent_os_slept_ms();
     dgon_backoff_init(&s->backoff, BACKOFF_BASE_MS, BACKOFF_MAX_MS);
     s->dial_timer = agent_timer_create(spec->loop, on_dial_timer, s);
+    s->spread_timer = agent_timer_create(spec->loop, on_spread_timer, s);
     s->dialer = agent_dialer_create(spec->loop, spec->config, &ops, s);
-    if (s->dial_timer == NULL || s->dialer == NULL) {
+    if (s->dial_timer == NULL || s->spread_timer == NULL || s->dialer == NULL) {
         agent_links_shut(s);
         agent_links_destroy(s);
         return NULL;
@@ -542,7 +678,8 @@ void agent_links_shut(agent_links *s)
 {
     if (s != NULL) {
         agent_timer_destroy(s->dial_timer);
-        s->dial_timer = NULL;
+        agent_timer_destroy(s->spread_timer);
+        s->dial_timer = s->spread_timer = NULL;
     }
 }
 

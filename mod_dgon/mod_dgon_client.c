@@ -216,8 +216,12 @@ mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
     s->over = true;
     let_go(s);
     count(s, DGON_COUNT_FAILED, 1);
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, s->r, "DGON0040: job for model %s failed: %d %s: %s", s->model,
-                  s->error.http, s->error.code, s->error.message);
+    /* not the message: a backend may quote the prompt in it */
+    const char *id = apr_table_get(s->r->err_headers_out, "x-request-id");
+    const char *code = s->error.code;
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, s->r, "DGON0040: %s: job for model %s failed: %d %s",
+                  id != NULL ? id : "-", s->model, s->error.http,
+                  dgon_wire_is_agent_id(code, strlen(code)) ? code : "-");
     if (!s->headers_sent) {
         if (mod_dgon_error_prepare(s->r, &s->error, out) != DGON_OK)
             return PUMP_BROKEN;

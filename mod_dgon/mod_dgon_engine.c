@@ -249,7 +249,8 @@ mod_dgon_engine *mod_dgon_engine_start(apr_pool_t *pchild, server_rec *s)
     e->link_at = calloc((size_t)e->conf->max_agents, sizeof(struct mod_dgon_link *));
     e->epfd = epoll_create1(EPOLL_CLOEXEC);
     dgon_buf_init(&e->out, MOD_DGON_OUT_MAX);
-    if (e->registry == NULL || e->clients == NULL || e->link_jobs == NULL || e->link_at == NULL || e->epfd < 0 ||
+    e->in = malloc(MOD_DGON_IN_MAX);
+    if (e->registry == NULL || e->clients == NULL || e->link_jobs == NULL || e->link_at == NULL || e->in == NULL || e->epfd < 0 ||
         dgon_buf_reserve(&e->out, MOD_DGON_OUT_MAX) != DGON_OK) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, APR_FROM_OS_ERROR(errno), s,
                      "DGON0031: this child cannot take requests for models");

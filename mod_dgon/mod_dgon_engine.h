@@ -17,6 +17,8 @@
 #define MOD_DGON_TICK_MS   100       /* longest wait: stop flags and dead children are looked for this often */
 #define MOD_DGON_OUT_MAX   (64u * 1024u) /* what one turn may hand to a client; below httpd's FlushMaxThreshold */
 
+#define MOD_DGON_IN_MAX    (64u * 1024u)
+
 struct mod_dgon_stream;
 struct mod_dgon_link;
 struct mod_dgon_link_job;
@@ -63,6 +65,7 @@ typedef struct mod_dgon_engine {
     struct mod_dgon_conn *again;    /* connections with input left unread */
     struct mod_dgon_link **link_at; /* per link slot of the registry, those of this child */
     dgon_buf out;                   /* scratch for one write */
+    unsigned char *in;              /* and for one read, MOD_DGON_IN_MAX */
 } mod_dgon_engine;
 
 /* child_init. NULL after a log line; the handlers then answer 503. */

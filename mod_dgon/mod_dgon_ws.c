@@ -4,12 +4,13 @@
 #include <http_ssl.h>
 #include <util_filter.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <wslay/wslay.h>
 
-#define READ_MAX   (64u * 1024u) /* taken from the connection at once */
-#define READ_SHORT 8000u         /* httpd reads a socket in pieces of this; a shorter one has emptied it */
+#define READ_MAX   MOD_DGON_IN_MAX /* taken from the connection at once */
 #define READ_TURNS 16            /* reads of one turn; then the others have theirs */
 
 struct mod_dgon_ws {
@@ -20,7 +21,9 @@ struct mod_dgon_ws {
     const char *in; /* of the bucket being read */
     size_t in_len;
     dgon_buf *out;
-    bool heard, stopped, failed;
+    bool heard, stopped;
+    bool direct; /* plain, and httpd's filters have been emptied: read from the socket */
+    unsigned char *scratch; /* READ_MAX bytes for that */
     apr_bucket_brigade *bb, *in_bb;
 };
 
@@ -105,6 +108,8 @@ mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_messa
         free(ws);
         return NULL;
     }
+    if (!ap_ssl_conn_is_ssl(mc->c))
+        ws->scratch = mc->engine->in;
     wslay_event_config_set_max_recv_msg_length(ws->ctx, max);
     return ws;
 }
@@ -115,7 +120,20 @@ void mod_dgon_ws_destroy(mod_dgon_ws *ws)
     free(ws);
 }
 
-static bool read_once(mod_dgon_ws *ws, size_t *got)
+static bool take(mod_dgon_ws *ws, const void *p, size_t n)
+{
+    bool ok = true;
+    ws->heard = ws->heard || n > 0;
+    ws->in = p;
+    ws->in_len = n;
+    while (ok && ws->in_len > 0 && !ws->stopped && wslay_event_get_read_enabled(ws->ctx))
+        ok = wslay_event_recv(ws->ctx) == 0;
+    ws->in_len = 0;
+    return ok;
+}
+
+/* Through httpd's filters, as TLS needs it. */
+static bool read_filters(mod_dgon_ws *ws, size_t *got)
 {
     conn_rec *c = ws->mc->c;
     apr_bucket_brigade *bb = ws->in_bb;
@@ -137,35 +155,38 @@ static bool read_once(mod_dgon_ws *ws, size_t *got)
             break;
         }
         *got += n;
-        ws->heard = ws->heard || n > 0;
-        ws->in = data;
-        ws->in_len = n;
-        while (ok && ws->in_len > 0 && !ws->stopped) {
-            ok = wslay_event_recv(ws->ctx) == 0;
-            if (!wslay_event_get_read_enabled(ws->ctx))
-                break;
-        }
-        ws->in_len = 0;
+        ok = take(ws, data, n);
     }
     apr_brigade_cleanup(bb);
     return ok;
 }
 
-/* Behind TLS decoded data may sit in a filter where epoll cannot see it: there the only end is "nothing came".
- * On a plain connection epoll tells again, so a short read is the end, and a token costs one read. */
-static bool is_plain(const mod_dgon_ws *ws)
+/* From the socket: a token costs one call instead of two, and no bucket. */
+static bool read_socket(mod_dgon_ws *ws, size_t *got)
 {
-    return !ap_ssl_conn_is_ssl(ws->mc->c);
+    ssize_t n;
+    do {
+        n = recv(ws->mc->fd, ws->scratch, READ_MAX, MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    *got = n > 0 ? (size_t)n : 0;
+    if (n < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK;
+    return n > 0 && take(ws, ws->scratch, (size_t)n);
 }
 
 bool mod_dgon_ws_read(mod_dgon_ws *ws)
 {
-    size_t got = READ_SHORT, enough = is_plain(ws) ? READ_SHORT : 1;
-    for (unsigned turn = 0; got >= enough && turn < READ_TURNS && !ws->stopped; turn++)
-        if (!read_once(ws, &got))
+    /* Behind TLS decoded data may sit in a filter where epoll cannot see it: there the only end is "nothing came".
+     * On a plain connection epoll tells again, so anything short of a full buffer is the end of a turn. */
+    size_t got = READ_MAX;
+    for (unsigned turn = 0; turn < READ_TURNS && !ws->stopped && got >= (ws->direct ? READ_MAX : 1); turn++) {
+        if (!(ws->direct ? read_socket(ws, &got) : read_filters(ws, &got)))
             return false;
-    if (got >= enough && !ws->stopped && enough == 1)
-        mod_dgon_conn_again(ws->mc); /* epoll need not tell of the rest: come back next turn */
+        if (!ws->direct && got == 0 && ws->scratch != NULL)
+            ws->direct = true;
+    }
+    if (got > 0 && !ws->direct && !ws->stopped)
+        mod_dgon_conn_again(ws->mc);
     if (wslay_event_get_close_received(ws->ctx)) {
         (void)mod_dgon_ws_flush(ws);
         return false;

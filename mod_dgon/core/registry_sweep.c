@@ -159,28 +159,32 @@ static void heal(dgon_registry *r)
     settle_jobs(r, false);
 }
 
-/* Too few would leave a job unseen: put right at once. Too many only cost time, and a job just
- * being submitted looks the same: taken off when it was there in several audits. */
-static void recount_waiting(dgon_registry *r, uint32_t model, uint32_t waiting)
+static uint32_t count_phase_of(const dgon_registry *r, uint32_t model, dgon_job_phase phase)
 {
+    uint32_t n = 0, high = dgon_job_high(r);
+    for (uint32_t i = 0; i < high; i++)
+        n +=
+            dgon_jobw_of(dgon_get(&r->job_word[i])).phase == phase && dgon_job_model(r, i) == model;
+    return n;
+}
+
+/* Too few would leave a job unseen: put right at once. Too many only cost time, and a job just
+ * being bound looks the same: taken off when it was there in several audits. A claimed job may
+ * have been counted and not be queued yet: never taken for too many, or the next one overtakes it.
+ */
+static void recount_waiting(dgon_registry *r, uint32_t model)
+{
+    uint32_t waiting = count_phase_of(r, model, DGON_JOB_QUEUED);
+    uint32_t coming = count_phase_of(r, model, DGON_JOB_CLAIMED);
     uint64_t w = dgon_get(&r->waiting[model]);
     uint32_t now = dgon_count_of(w);
-    uint32_t surplus = now > waiting ? now - waiting : 0;
+    uint32_t surplus = now > waiting + coming ? now - waiting - coming : 0;
     if (now < waiting)
         (void)dgon_cas(&r->waiting[model], w, (w & ~0xffffffffull) + (1ull << 32) + waiting);
     if (r->round == 0 || surplus < r->surplus[model])
         r->surplus[model] = surplus;
     if (r->round == AUDIT_ROUNDS - 1 && r->surplus[model])
         dgon_count_down(&r->waiting[model], r->surplus[model]);
-}
-
-static uint32_t count_waiting(const dgon_registry *r, uint32_t model)
-{
-    uint32_t n = 0, high = dgon_job_high(r);
-    for (uint32_t i = 0; i < high; i++)
-        n += dgon_jobw_of(dgon_get(&r->job_word[i])).phase == DGON_JOB_QUEUED &&
-             dgon_job_model(r, i) == model;
-    return n;
 }
 
 static bool link_offers(const dgon_registry *r, uint32_t model)
@@ -258,7 +262,7 @@ void dgon_registry_audit(dgon_registry *r, uint32_t me)
     heal(r);
     uint32_t mark = dgon_names_mark(&r->model_names);
     for (uint32_t m = 0; m < mark; m++)
-        recount_waiting(r, m, count_waiting(r, m));
+        recount_waiting(r, m);
     r->round = (r->round + 1) % AUDIT_ROUNDS;
     mark = dgon_names_mark(&r->agent_names);
     for (uint32_t a = 0; a < mark; a++)

@@ -1,6 +1,7 @@
 """A gateway's side of the link protocol dgon.v1 (core/dgon/wire.h), scripted by a test: it accepts agents, says welcome,
 hands out jobs and notes what comes back. Everything blocks with a timeout, so a test reads from top to bottom."""
 
+import itertools
 import json
 import queue
 import socket
@@ -119,7 +120,7 @@ class Link:
             pass
 
     def welcome(self, **other):
-        fields = dict(type="welcome", protocol=1, link=1, child=0, children=2, window=self.gateway.window, ping=20, hangup=35, gateway="00ff")
+        fields = dict(type="welcome", protocol=1, link=1, child=next(self.gateway.child), children=self.gateway.children, window=self.gateway.window, ping=20, hangup=35, gateway="00ff")
         fields.update(other)
         self.send_control(fields)
 
@@ -191,6 +192,7 @@ class Gateway:
 
     def __init__(self, token="secret-token", window=12288, auto_welcome=True, ssl=None):
         self.token, self.window, self.auto_welcome, self.ssl = token, window, auto_welcome, ssl
+        self.children, self.child = 1, itertools.cycle([0])  # processes, and which of them takes the next link
         self.refuse = None
         self.links = queue.Queue()
         self.dials = []

@@ -1,6 +1,7 @@
 """The agent's links: reconnect, goaway, close codes, drain, reload, TLS, proxy, service manager."""
 
 import base64
+import itertools
 import json
 import os
 import signal
@@ -131,6 +132,38 @@ def test_goaway_dials_first_and_lets_jobs_end(gateway, tmp_path):
     assert job.wait()[0] == END and job.tokens == 60
     assert old.wait_closed() == 1000
     assert second.wait()[0] == END
+    a.stop()
+
+
+def test_a_link_to_each_process(gateway, tmp_path):
+    """Dialling again finds other processes; a second link to one is left, without losing a job that came over it."""
+    gateway.children = 3
+    gateway.child = itertools.cycle([0, 0, 2, 1])
+    a = Agent(tmp_path, gateway.url()).start()
+    first, twin, second, third = (gateway.accept(3) for _ in range(4))
+    early = twin.job("x")
+    assert early.wait()[0] == END
+    assert twin.wait_closed(3) == 1000
+    assert {link.hello["instance"] for link in (first, twin, second, third)} == {first.hello["instance"]}
+    time.sleep(1)
+    assert len(gateway.dials) == 4, "as many as there are processes is enough"
+    for link in (first, second, third):
+        assert link.job("y").wait()[0] == END
+    first.goaway()  # the others go on, and a new one is looked for
+    assert first.wait_closed(3) == 1000
+    assert second.job("z").wait()[0] == END
+    gateway.accept(3)
+    a.stop()
+
+
+def test_as_many_links_as_configured(gateway, tmp_path):
+    gateway.children = 8
+    gateway.child = itertools.count()
+    a = Agent(tmp_path, gateway.url(), agent="links = 2\n").start()
+    for _ in range(2):
+        gateway.accept(3)
+    time.sleep(1)
+    assert len(gateway.dials) == 2
     a.stop()
 
 
