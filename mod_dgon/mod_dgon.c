@@ -29,7 +29,8 @@ static void child_init(apr_pool_t *pchild, server_rec *s)
     (void)mod_dgon_engine_start(pchild, s);
 }
 
-/* Graceful restart, recycling, too many spare children: finish. A hard stop is the pool cleanup's. */
+/* Graceful restart, recycling, too many spare children: finish. A hard stop is the pool cleanup's.
+ */
 static void child_stopping(apr_pool_t *pchild, int graceful)
 {
     (void)pchild;

@@ -58,7 +58,8 @@ static bool sent_ahead(request_rec *r)
 {
     conn_rec *c = r->connection;
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, c->bucket_alloc);
-    apr_status_t rv = ap_get_brigade(c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
+    apr_status_t rv =
+        ap_get_brigade(c->input_filters, bb, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ, 1);
     apr_off_t n = 0;
     bool any = rv == APR_SUCCESS && apr_brigade_length(bb, 0, &n) == APR_SUCCESS && n > 0;
     apr_brigade_destroy(bb);
@@ -78,10 +79,11 @@ static int switch_protocols(request_rec *r, const char *key)
     apr_base64_encode_binary(accept, digest, sizeof(digest));
 
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, c->bucket_alloc);
-    apr_brigade_printf(bb, NULL, NULL,
-                       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: " DGON_WIRE_PROTOCOL "\r\n\r\n",
-                       accept);
+    apr_brigade_printf(
+        bb, NULL, NULL,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: " DGON_WIRE_PROTOCOL "\r\n\r\n",
+        accept);
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(c->bucket_alloc));
     if (ap_pass_brigade(c->output_filters, bb) != APR_SUCCESS)
         return HTTP_INTERNAL_SERVER_ERROR;
@@ -105,40 +107,49 @@ int mod_dgon_agent_handler(request_rec *r)
     mod_dgon_error_request_id(r);
 
     if (apr_table_get(r->headers_in, "Origin") != NULL)
-        return refuse(r, HTTP_FORBIDDEN, "origin_not_allowed", "Agents send no Origin: this address is not for browsers.");
+        return refuse(r, HTTP_FORBIDDEN, "origin_not_allowed",
+                      "Agents send no Origin: this address is not for browsers.");
     if (r->method_number != M_GET || r->header_only) {
         apr_table_setn(r->err_headers_out, "Allow", "GET");
-        return refuse(r, HTTP_METHOD_NOT_ALLOWED, "method_not_supported", "Use GET with Upgrade: websocket.");
+        return refuse(r, HTTP_METHOD_NOT_ALLOWED, "method_not_supported",
+                      "Use GET with Upgrade: websocket.");
     }
     if (r->connection->master != NULL || r->proto_num < HTTP_VERSION(1, 1))
         return refuse(r, HTTP_BAD_REQUEST, "http_version", "Agents connect with HTTP/1.1.");
     if (!has_token(r, "Upgrade", "websocket") || !has_token(r, "Connection", "upgrade")) {
         apr_table_setn(r->err_headers_out, "Upgrade", "websocket");
-        return refuse(r, HTTP_UPGRADE_REQUIRED, "upgrade_required", "This address is for agents: Upgrade: websocket is needed.");
+        return refuse(r, HTTP_UPGRADE_REQUIRED, "upgrade_required",
+                      "This address is for agents: Upgrade: websocket is needed.");
     }
     const char *version = apr_table_get(r->headers_in, "Sec-WebSocket-Version");
     if (version == NULL || strcmp(version, "13") != 0) {
         apr_table_setn(r->err_headers_out, "Sec-WebSocket-Version", "13");
-        return refuse(r, HTTP_UPGRADE_REQUIRED, "websocket_version", "Sec-WebSocket-Version 13 is needed.");
+        return refuse(r, HTTP_UPGRADE_REQUIRED, "websocket_version",
+                      "Sec-WebSocket-Version 13 is needed.");
     }
     const char *key = apr_table_get(r->headers_in, "Sec-WebSocket-Key");
     if (key == NULL || strlen(key) != 24 || apr_base64_decode_len(key) < 16)
-        return refuse(r, HTTP_BAD_REQUEST, "websocket_key", "Sec-WebSocket-Key must be 16 bytes in base64.");
+        return refuse(r, HTTP_BAD_REQUEST, "websocket_key",
+                      "Sec-WebSocket-Key must be 16 bytes in base64.");
     if (!has_token(r, "Sec-WebSocket-Protocol", DGON_WIRE_PROTOCOL))
-        return refuse(r, HTTP_BAD_REQUEST, "websocket_protocol", "Sec-WebSocket-Protocol " DGON_WIRE_PROTOCOL " is needed.");
+        return refuse(r, HTTP_BAD_REQUEST, "websocket_protocol",
+                      "Sec-WebSocket-Protocol " DGON_WIRE_PROTOCOL " is needed.");
     if (apr_table_get(r->headers_in, "Content-Length") != NULL ||
         apr_table_get(r->headers_in, "Transfer-Encoding") != NULL)
         return refuse(r, HTTP_BAD_REQUEST, "unexpected_body", "An upgrade has no body.");
     if (!token_known(r)) {
         apr_table_setn(r->err_headers_out, "WWW-Authenticate", "Bearer realm=\"dgon agents\"");
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, "DGON0060: agent at %s refused: token missing or unknown",
-                      r->useragent_ip);
-        return refuse(r, HTTP_UNAUTHORIZED, "invalid_agent_token", "The agent's token is missing or unknown.");
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      "DGON0060: agent at %s refused: token missing or unknown", r->useragent_ip);
+        return refuse(r, HTTP_UNAUTHORIZED, "invalid_agent_token",
+                      "The agent's token is missing or unknown.");
     }
     if (sent_ahead(r))
-        return refuse(r, HTTP_BAD_REQUEST, "unexpected_data", "Data was sent before the upgrade was answered.");
+        return refuse(r, HTTP_BAD_REQUEST, "unexpected_data",
+                      "Data was sent before the upgrade was answered.");
     if (e == NULL || mod_dgon_conn_get(r->connection) == NULL || mod_dgon_engine_leaving(e))
-        return refuse(r, HTTP_SERVICE_UNAVAILABLE, "no_capacity", "This server process takes no links at the moment.");
+        return refuse(r, HTTP_SERVICE_UNAVAILABLE, "no_capacity",
+                      "This server process takes no links at the moment.");
     int rc = switch_protocols(r, key);
     return rc == OK ? mod_dgon_link_adopt(r, e) : rc;
 }

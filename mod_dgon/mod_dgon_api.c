@@ -46,7 +46,8 @@ static bool is_json(request_rec *r)
 static bool too_large(dgon_error *e, const mod_dgon_conf *conf)
 {
     dgon_error_set(e, HTTP_REQUEST_ENTITY_TOO_LARGE, "request_too_large", NULL,
-                   "The request body is larger than %" APR_INT64_T_FMT " bytes (DgonMaxRequestBody).",
+                   "The request body is larger than %" APR_INT64_T_FMT
+                   " bytes (DgonMaxRequestBody).",
                    (apr_int64_t)conf->max_body);
     return false;
 }
@@ -65,7 +66,8 @@ static bool read_body(request_rec *r, const mod_dgon_conf *conf, dgon_buf *body,
     }
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     for (bool eos = false; !eos;) {
-        apr_status_t rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, HUGE_STRING_LEN);
+        apr_status_t rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ,
+                                         HUGE_STRING_LEN);
         if (rv != APR_SUCCESS) {
             int status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
             r->connection->keepalive = AP_CONN_CLOSE;
@@ -87,7 +89,8 @@ static bool read_body(request_rec *r, const mod_dgon_conf *conf, dgon_buf *body,
                 continue;
             if (apr_bucket_read(b, &data, &n, APR_BLOCK_READ) != APR_SUCCESS) {
                 r->connection->keepalive = AP_CONN_CLOSE;
-                dgon_error_set(e, HTTP_BAD_REQUEST, NULL, NULL, "The request body could not be read.");
+                dgon_error_set(e, HTTP_BAD_REQUEST, NULL, NULL,
+                               "The request body could not be read.");
                 return false;
             }
             dgon_status st = dgon_buf_add(body, data, n);
@@ -96,7 +99,8 @@ static bool read_body(request_rec *r, const mod_dgon_conf *conf, dgon_buf *body,
                 return too_large(e, conf);
             }
             if (st != DGON_OK) {
-                dgon_error_set(e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL, "The gateway is short of memory.");
+                dgon_error_set(e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
+                               "The gateway is short of memory.");
                 return false;
             }
         }
@@ -114,7 +118,8 @@ static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_
         return true;
     dgon_error_set(e, HTTP_NOT_FOUND, "model_not_found", "model",
                    "The model '%s' does not exist here; GET /v1/models lists those that do.",
-                   dgon_wire_is_model_name(s->model, strlen(s->model)) ? s->model : "(invalid name)");
+                   dgon_wire_is_model_name(s->model, strlen(s->model)) ? s->model
+                                                                       : "(invalid name)");
     return false;
 }
 
@@ -128,8 +133,9 @@ static int chat(request_rec *r, mod_dgon_engine *engine, const char *rest)
     if (r->method_number != M_POST)
         return not_allowed(r, "POST");
     if (!is_json(r) || apr_table_get(r->headers_in, "Content-Encoding") != NULL) {
-        dgon_error_set(&e, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", NULL,
-                       "Send the body as Content-Type: application/json, without Content-Encoding.");
+        dgon_error_set(
+            &e, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", NULL,
+            "Send the body as Content-Type: application/json, without Content-Encoding.");
         return refuse(r, &e);
     }
     mod_dgon_stream *s = mod_dgon_client_create(r, engine, conf);
@@ -176,9 +182,11 @@ int mod_dgon_api_handler(request_rec *r)
         return DECLINED;
     mod_dgon_error_request_id(r);
     mod_dgon_engine *engine = mod_dgon_engine_get();
-    if (engine == NULL) {
-        dgon_error_set(&e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
-                       "This gateway process could not join the job registry; see the server's error log.");
+    if (engine == NULL || atomic_load(&engine->stopping)) {
+        dgon_error_set(&e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL, "%s",
+                       engine != NULL ? "The gateway restarts. Send the request again."
+                                      : "This gateway process could not join the job registry; "
+                                        "see the server's error log.");
         e.retry_after = 5;
         return refuse(r, &e);
     }
@@ -192,7 +200,8 @@ int mod_dgon_api_handler(request_rec *r)
         if (*rest == '\0' || strcmp(rest, "/") == 0 || (!routes[i].exact && *rest == '/'))
             return routes[i].run(r, engine, rest);
     }
-    dgon_error_set(&e, HTTP_NOT_FOUND, "unknown_url", NULL,
-                   "There is nothing at this address. Use POST /v1/chat/completions or GET /v1/models.");
+    dgon_error_set(
+        &e, HTTP_NOT_FOUND, "unknown_url", NULL,
+        "There is nothing at this address. Use POST /v1/chat/completions or GET /v1/models.");
     return refuse(r, &e);
 }

@@ -1,4 +1,5 @@
-/* The blocking loop: a worker waits for its stream's records itself. HTTP/2 streams, worker and prefork MPM. */
+/* The blocking loop: a worker waits for its stream's records itself. HTTP/2 streams, worker and
+ * prefork MPM. */
 #include "mod_dgon_client.h"
 #include "mod_dgon_error.h"
 
@@ -13,7 +14,8 @@
 
 #define H2_LOOK_MS 20 /* an HTTP/2 stream's reset shows only in c->aborted */
 
-/* One eventfd a worker thread, kept for the thread's life: a late wake-up of an earlier stream does no harm. */
+/* One eventfd a worker thread, kept for the thread's life: a late wake-up of an earlier stream does
+ * no harm. */
 static _Thread_local int thread_fd = -1;
 
 static int get_thread_fd(void)
@@ -43,7 +45,8 @@ static void end(mod_dgon_stream *s, mod_dgon_pump how)
     if (how == PUMP_BROKEN && !s->c->aborted) {
         /* httpd would end the body properly behind us: it must not */
         apr_bucket_brigade *bb = apr_brigade_create(s->r->pool, s->c->bucket_alloc);
-        APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, s->r->pool, s->c->bucket_alloc));
+        APR_BRIGADE_INSERT_TAIL(
+            bb, ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, s->r->pool, s->c->bucket_alloc));
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(s->c->bucket_alloc));
         (void)ap_pass_brigade(s->r->output_filters, bb);
         s->c->keepalive = AP_CONN_CLOSE;

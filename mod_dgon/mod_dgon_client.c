@@ -1,4 +1,4 @@
-#include "mod_dgon_client.h"
+#include "mod_dgon_client_int.h"
 
 #include "mod_dgon_error.h"
 
@@ -12,18 +12,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
-#define FILL_MAX      (32u * 1024u)        /* content of one write; more waits for the next turn */
-#define ANSWER_HOLD   (256u * 1024u)       /* a longer whole answer is sent as it comes */
-#define ANSWER_MAX    (16u * 1024u * 1024u)
-#define ROUNDS_MAX    8 /* writes of one turn; then the other streams have theirs */
-#define REQUEUE_MS    50
-#define PROBE_MS      25   /* between the two pings that tell a half-closed client from a gone one */
-#define QUEUE_LOOK_MS 1000 /* place in the queue, agents there at all */
-
-static void end_suspended(mod_dgon_stream *s, mod_dgon_pump how);
-static void run_suspended(mod_dgon_stream *s);
+#define FILL_MAX    (32u * 1024u)  /* content of one write; more waits for the next turn */
+#define ANSWER_HOLD (256u * 1024u) /* a longer whole answer is sent as it comes */
+#define ANSWER_MAX  (16u * 1024u * 1024u)
+#define ROUNDS_MAX  8 /* writes of one turn; then the other streams have theirs */
+#define REQUEUE_MS  50
 
 /* ---- making and admitting ---- */
 
@@ -35,7 +29,8 @@ static apr_status_t stream_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e, const mod_dgon_conf *conf)
+mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e,
+                                        const mod_dgon_conf *conf)
 {
     mod_dgon_stream *s = apr_pcalloc(r->pool, sizeof(*s));
     s->engine = e;
@@ -57,8 +52,9 @@ static void count(mod_dgon_stream *s, dgon_count what, uint64_t n)
     dgon_registry_count(s->engine->registry, s->engine->child, what, n);
 }
 
-/* Whom the engine tells of news for the slot. A suspended stream is entered by the engine itself, once it is its. */
-static void listen_to(mod_dgon_stream *s)
+/* Whom the engine tells of news for the slot. A suspended stream is entered by the engine itself,
+ * once it is its. */
+void mod_dgon_client_listen(mod_dgon_stream *s)
 {
     uintptr_t who = 0;
     if (s->wakefd >= 0)
@@ -89,7 +85,8 @@ static void feed_body(mod_dgon_stream *s)
             n = DGON_WIRE_RECORD_MAX;
         if (n > left)
             n = (uint32_t)left;
-        if (n == 0 || dgon_ring_put_spsc(&up, DGON_REC_BODY, 0, s->body.data + s->body_at, n) != DGON_OK)
+        if (n == 0 ||
+            dgon_ring_put_spsc(&up, DGON_REC_BODY, 0, s->body.data + s->body_at, n) != DGON_OK)
             break;
         s->body_at += n;
         fed = true;
@@ -106,8 +103,9 @@ static void no_capacity(mod_dgon_stream *s, int http, const char *code, const ch
     s->error.retry_after = (int)dgon_sched_retry_after(info.queued, info.slots, info.job_ms);
 }
 
-/* Claims a slot for the spec as it stands and submits it. On failure s->error says why and there is no job. */
-static dgon_status submit(mod_dgon_stream *s)
+/* Claims a slot for the spec as it stands and submits it. On failure s->error says why and there is
+ * no job. */
+dgon_status mod_dgon_client_submit(mod_dgon_stream *s)
 {
     dgon_registry *reg = s->engine->registry;
     dgon_status st = dgon_registry_claim(reg, s->engine->child, &s->spec, &s->ref);
@@ -120,7 +118,7 @@ static dgon_status submit(mod_dgon_stream *s)
     s->accepted = s->was_bound = s->requeue = s->in_event = false;
     s->consumed = 0;
     s->body_at = 0;
-    listen_to(s);
+    mod_dgon_client_listen(s);
     feed_body(s);
     st = dgon_registry_submit(reg, s->ref, (uint32_t)s->conf->queue_max);
     if (st == DGON_OK)
@@ -139,7 +137,8 @@ dgon_status mod_dgon_client_admit(mod_dgon_stream *s)
 {
     s->now = s->started = s->last_write = mod_dgon_now_ms();
     if (apr_generate_random_bytes(s->spec.id, sizeof(s->spec.id)) != APR_SUCCESS) {
-        dgon_error_set(&s->error, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL, "No random numbers to be had.");
+        dgon_error_set(&s->error, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
+                       "No random numbers to be had.");
         return DGON_ESYS;
     }
     s->spec.created = (int64_t)apr_time_sec(s->r->request_time);
@@ -151,21 +150,22 @@ dgon_status mod_dgon_client_admit(mod_dgon_stream *s)
     if (trace != NULL && strlen(trace) == sizeof(s->spec.traceparent) - 1 &&
         strspn(trace, "0123456789abcdef-") == strlen(trace))
         memcpy(s->spec.traceparent, trace, sizeof(s->spec.traceparent));
-    dgon_status st = submit(s);
+    dgon_status st = mod_dgon_client_submit(s);
     count(s, st == DGON_OK ? DGON_COUNT_JOBS : DGON_COUNT_REFUSED, 1);
     return st;
 }
 
 /* ---- writing ---- */
 
-static bool write_out(mod_dgon_stream *s, dgon_buf *out, bool last)
+bool mod_dgon_client_write(mod_dgon_stream *s, dgon_buf *out, bool last)
 {
     request_rec *r = s->r;
     apr_bucket_brigade *bb = s->bb;
     bool ok = false;
     if (!s->c->aborted) {
         if (out->len > 0)
-            APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(out->data, out->len, bb->bucket_alloc));
+            APR_BRIGADE_INSERT_TAIL(
+                bb, apr_bucket_transient_create(out->data, out->len, bb->bucket_alloc));
         if (last) {
             APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(bb->bucket_alloc));
             r->eos_sent = 1;
@@ -194,7 +194,7 @@ static void stream_headers(mod_dgon_stream *s)
 }
 
 /* Before the first byte of a stream or answer. */
-static void begin(mod_dgon_stream *s)
+void mod_dgon_client_begin(mod_dgon_stream *s)
 {
     if (s->headers_sent)
         return;
@@ -208,7 +208,7 @@ static mod_dgon_pump ended(mod_dgon_stream *s, dgon_buf *out)
 {
     s->over = true;
     let_go(s);
-    return write_out(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
+    return mod_dgon_client_write(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
 }
 
 mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
@@ -225,7 +225,7 @@ mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
     if (!s->headers_sent) {
         if (mod_dgon_error_prepare(s->r, &s->error, out) != DGON_OK)
             return PUMP_BROKEN;
-        return write_out(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
+        return mod_dgon_client_write(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
     }
     /* half an event or half an answer went out: nothing can be added to it */
     if (!s->streaming || s->in_event)
@@ -237,7 +237,7 @@ mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
         st = dgon_buf_adds(out, "\n\ndata: [DONE]\n\n");
     if (st != DGON_OK)
         return PUMP_BROKEN;
-    return write_out(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
+    return mod_dgon_client_write(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
 }
 
 void mod_dgon_client_gone(mod_dgon_stream *s)
@@ -253,16 +253,16 @@ bool mod_dgon_client_probe(mod_dgon_stream *s, dgon_buf *out)
 {
     if (mod_dgon_conn_blocked(s->mc))
         return true;
-    begin(s);
+    mod_dgon_client_begin(s);
     if (dgon_sse_write_comment(out, "ping") != DGON_OK)
         return true;
-    return write_out(s, out, false);
+    return mod_dgon_client_write(s, out, false);
 }
 
 /* ---- retry ---- */
 
 /* Another agent, as long as nothing of the answer went out. True: the job goes on. */
-static bool retry_elsewhere(mod_dgon_stream *s)
+bool mod_dgon_client_retry(mod_dgon_stream *s)
 {
     uint32_t agent = DGON_NONE;
     dgon_job_ref old = s->ref;
@@ -277,8 +277,9 @@ static bool retry_elsewhere(mod_dgon_stream *s)
     bool accepted = s->accepted, was_bound = s->was_bound;
     size_t body_at = s->body_at;
     uint32_t consumed = s->consumed;
-    /* the new attempt stands before the old one is given up: if there is nobody else, the old one may still answer */
-    if (submit(s) != DGON_OK) {
+    /* the new attempt stands before the old one is given up: if there is nobody else, the old one
+     * may still answer */
+    if (mod_dgon_client_submit(s) != DGON_OK) {
         s->ref = old;
         s->has_job = true;
         s->spec = spec;
@@ -306,7 +307,7 @@ static mod_dgon_pump attempt_failed(mod_dgon_stream *s, dgon_buf *out)
         s->requeue_at = s->now + REQUEUE_MS;
         return PUMP_WAIT;
     }
-    if (s->error.retryable && retry_elsewhere(s))
+    if (s->error.retryable && mod_dgon_client_retry(s))
         return PUMP_WAIT;
     return mod_dgon_client_fail(s, out);
 }
@@ -317,7 +318,7 @@ static mod_dgon_pump attempt_lost(mod_dgon_stream *s, dgon_buf *out)
                    s->content_sent ? "upstream_error" : "no_capacity", NULL,
                    "The connection to the agent that worked on this request was lost.");
     s->error.retry_after = s->content_sent ? 0 : 1;
-    if (retry_elsewhere(s))
+    if (mod_dgon_client_retry(s))
         return PUMP_WAIT;
     return mod_dgon_client_fail(s, out);
 }
@@ -344,9 +345,10 @@ static void content_begins(mod_dgon_stream *s)
     s->body_at = 0;
 }
 
-static bool on_event(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down, const dgon_ring_record *rec)
+static bool on_event(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
+                     const dgon_ring_record *rec)
 {
-    begin(s);
+    mod_dgon_client_begin(s);
     content_begins(s);
     if (!s->in_event && dgon_buf_adds(out, "data: ") != DGON_OK)
         return false;
@@ -361,7 +363,7 @@ static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
 {
     count(s, DGON_COUNT_OK, 1);
     count(s, DGON_COUNT_EVENTS, s->events);
-    begin(s);
+    mod_dgon_client_begin(s);
     if (s->streaming) {
         if (s->in_event || dgon_buf_adds(out, "data: [DONE]\n\n") != DGON_OK)
             return PUMP_BROKEN;
@@ -372,22 +374,26 @@ static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
     return ended(s, &s->answer);
 }
 
-static mod_dgon_pump on_fail(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down, const dgon_ring_record *rec)
+static mod_dgon_pump on_fail(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
+                             const dgon_ring_record *rec)
 {
     char text[DGON_WIRE_FINAL_MAX];
     if (rec->len > sizeof(text)) {
         dgon_ring_take_spsc(down, rec, NULL);
-        dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL, "The agent reported an error.");
+        dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL,
+                       "The agent reported an error.");
     } else {
         dgon_ring_take_spsc(down, rec, text);
         if (dgon_error_unpack(&s->error, text, rec->len) != DGON_OK)
-            dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL, "The agent reported an error.");
+            dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL,
+                           "The agent reported an error.");
     }
     return attempt_failed(s, out);
 }
 
-/* Tells the link child that there is room again, every quarter window: it then gives the agent credit. What is left untold
- * (less than a quarter) must never be what a record of the longest kind waits for: three quarters cover one. */
+/* Tells the link child that there is room again, every quarter window: it then gives the agent
+ * credit. What is left untold (less than a quarter) must never be what a record of the longest kind
+ * waits for: three quarters cover one. */
 static void consumed(mod_dgon_stream *s, uint32_t len)
 {
     s->consumed += len + DGON_WIRE_CREDIT_OVERHEAD;
@@ -397,12 +403,14 @@ static void consumed(mod_dgon_stream *s, uint32_t len)
     }
 }
 
-_Static_assert((DGON_RING_MIN - DGON_RING_RESERVE) / 4 * 3 >= DGON_WIRE_RECORD_MAX + DGON_WIRE_CREDIT_OVERHEAD,
+_Static_assert((DGON_RING_MIN - DGON_RING_RESERVE) / 4 * 3 >=
+                   DGON_WIRE_RECORD_MAX + DGON_WIRE_CREDIT_OVERHEAD,
                "three quarters of the smallest window cover the longest record");
 
 typedef enum { STEP_NONE, STEP_MORE, STEP_FINAL } mod_dgon_step;
 
-/* One record from the ring into `out` (or the answer). STEP_FINAL: *how says how the stream goes on. */
+/* One record from the ring into `out` (or the answer). STEP_FINAL: *how says how the stream goes
+ * on. */
 static mod_dgon_step step(mod_dgon_stream *s, dgon_buf *out, mod_dgon_pump *how)
 {
     dgon_ring down = dgon_registry_down(s->engine->registry, s->ref.slot);
@@ -417,7 +425,8 @@ static mod_dgon_step step(mod_dgon_stream *s, dgon_buf *out, mod_dgon_pump *how)
         return STEP_FINAL;
     }
     if (st != DGON_OK) {
-        dgon_error_set(&s->error, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL, "The gateway lost track of this job.");
+        dgon_error_set(&s->error, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
+                       "The gateway lost track of this job.");
         *how = mod_dgon_client_fail(s, out);
         return STEP_FINAL;
     }
@@ -479,12 +488,12 @@ mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out)
         if (last == STEP_FINAL)
             return how;
         if (s->answer.len > ANSWER_HOLD && !s->streaming) {
-            begin(s);
+            mod_dgon_client_begin(s);
             content_begins(s);
-            if (!write_out(s, &s->answer, false))
+            if (!mod_dgon_client_write(s, &s->answer, false))
                 how = PUMP_BROKEN;
         }
-        if (out->len > 0 && !write_out(s, out, false))
+        if (out->len > 0 && !mod_dgon_client_write(s, out, false))
             how = PUMP_BROKEN;
         if (how == PUMP_BROKEN) {
             mod_dgon_client_gone(s);
@@ -494,321 +503,4 @@ mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out)
             break;
     }
     return PUMP_WAIT;
-}
-
-/* ---- deadlines ---- */
-
-static mod_dgon_pump timed_out(mod_dgon_stream *s, dgon_buf *out, const char *text)
-{
-    dgon_error_set(&s->error, HTTP_GATEWAY_TIME_OUT, "timeout", NULL, "%s", text);
-    return mod_dgon_client_fail(s, out);
-}
-
-static bool any_agent(mod_dgon_stream *s)
-{
-    dgon_registry_model_info info;
-    return dgon_registry_model_get(s->engine->registry, s->spec.model, &info) == DGON_OK && info.agents > 0;
-}
-
-static mod_dgon_pump tick_queued(mod_dgon_stream *s, dgon_buf *out)
-{
-    uint64_t waited = s->now - s->started;
-    if (waited >= (uint64_t)s->conf->queue_timeout)
-        return timed_out(s, out, "No agent had a free slot for this request in time (DgonQueueTimeout).");
-    if (waited >= (uint64_t)s->conf->agent_wait && !any_agent(s)) {
-        dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "no_capacity", "model",
-                       "No agent offers the model '%s' at the moment.", s->model);
-        s->error.retry_after = 5;
-        return mod_dgon_client_fail(s, out);
-    }
-    return PUMP_WAIT;
-}
-
-static mod_dgon_pump tick_bound(mod_dgon_stream *s, dgon_buf *out)
-{
-    if (!s->was_bound) {
-        s->was_bound = true;
-        s->bound_at = s->now;
-    }
-    if (s->last_content > s->bound_at || s->content_sent) {
-        uint64_t since = s->last_content > s->blocked_since ? s->last_content : s->blocked_since;
-        if (!(s->mc != NULL && mod_dgon_conn_blocked(s->mc)) &&
-            s->now - since >= (uint64_t)s->conf->gap_timeout)
-            return timed_out(s, out, "The model server fell silent in the middle of its answer (DgonTokenGapTimeout).");
-        return PUMP_WAIT;
-    }
-    if (s->now - s->bound_at >= (uint64_t)s->conf->first_token_timeout) {
-        dgon_error_set(&s->error, HTTP_GATEWAY_TIME_OUT, "timeout", NULL,
-                       "The model server gave no first token in time (DgonFirstTokenTimeout).");
-        return retry_elsewhere(s) ? PUMP_WAIT : mod_dgon_client_fail(s, out);
-    }
-    if (!s->accepted && s->now - s->bound_at >= (uint64_t)s->conf->accept_timeout)
-        (void)retry_elsewhere(s);
-    return PUMP_WAIT;
-}
-
-/* Comments keep proxies and people patient while nothing else comes. */
-static dgon_status comments(mod_dgon_stream *s, dgon_buf *out, bool queued)
-{
-    if (!s->streaming || s->in_event ||
-        (!s->headers_sent && s->now - s->started < (uint64_t)s->conf->header_hold))
-        return DGON_OK;
-    if (queued && s->now - s->queued_told_at >= QUEUE_LOOK_MS) {
-        uint32_t place = dgon_registry_position(s->engine->registry, s->ref);
-        s->queued_told_at = s->now;
-        if (place > 0 && place != s->queued_told) {
-            char text[32];
-            s->queued_told = place;
-            apr_snprintf(text, sizeof(text), "queued %u", place);
-            begin(s);
-            return dgon_sse_write_comment(out, text);
-        }
-    }
-    if (!s->headers_sent || s->now - s->last_write >= (uint64_t)s->conf->ping_interval) {
-        begin(s);
-        return dgon_sse_write_comment(out, "ping");
-    }
-    return DGON_OK;
-}
-
-static void sooner(uint64_t *due, uint64_t at)
-{
-    if (at < *due)
-        *due = at;
-}
-
-static uint64_t next_due(mod_dgon_stream *s, bool queued)
-{
-    uint64_t due = s->now + 60000;
-    if (s->requeue)
-        sooner(&due, s->requeue_at);
-    if (s->probing)
-        sooner(&due, s->probe_at);
-    if (queued || s->requeue) {
-        sooner(&due, s->now + QUEUE_LOOK_MS);
-        sooner(&due, s->started + (uint64_t)s->conf->queue_timeout);
-    } else if (s->content_sent) {
-        sooner(&due, s->last_content + (uint64_t)s->conf->gap_timeout);
-    } else if (s->was_bound) {
-        sooner(&due, s->bound_at + (uint64_t)s->conf->first_token_timeout);
-        if (!s->accepted)
-            sooner(&due, s->bound_at + (uint64_t)s->conf->accept_timeout);
-    }
-    if (s->streaming && !s->headers_sent)
-        sooner(&due, s->started + (uint64_t)s->conf->header_hold);
-    else if (s->streaming)
-        sooner(&due, s->last_write + (uint64_t)s->conf->ping_interval);
-    if (s->blocked_since != 0 && s->mc != NULL && mod_dgon_conn_blocked(s->mc))
-        sooner(&due, s->blocked_since + (uint64_t)s->conf->write_timeout);
-    return due > s->now ? due : s->now + 20;
-}
-
-/* A client that takes nothing: its socket stays full. */
-static bool too_slow(mod_dgon_stream *s)
-{
-    if (s->mc == NULL)
-        return false;
-    if (!mod_dgon_conn_blocked(s->mc)) {
-        s->blocked_since = 0;
-        return false;
-    }
-    if (s->blocked_since == 0)
-        s->blocked_since = s->now;
-    return s->now - s->blocked_since >= (uint64_t)s->conf->write_timeout;
-}
-
-mod_dgon_pump mod_dgon_client_tick(mod_dgon_stream *s, dgon_buf *out, uint64_t *due)
-{
-    mod_dgon_pump how = PUMP_WAIT;
-    if (too_slow(s)) {
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, s->r,
-                      "DGON0041: client took nothing for DgonWriteTimeout: dropped");
-        mod_dgon_client_gone(s);
-        s->c->aborted = 1;
-        return PUMP_BROKEN;
-    }
-    if (s->requeue && s->now >= s->requeue_at && submit(s) != DGON_OK)
-        return mod_dgon_client_fail(s, out);
-    dgon_job_phase phase =
-        s->has_job ? dgon_registry_phase(s->engine->registry, s->ref, NULL, NULL) : DGON_JOB_QUEUED;
-    bool queued = phase == DGON_JOB_QUEUED;
-    if (queued)
-        how = tick_queued(s, out);
-    else if (phase != DGON_JOB_DONE)
-        how = tick_bound(s, out);
-    if (how != PUMP_WAIT)
-        return how;
-    if (s->mc == NULL || !mod_dgon_conn_blocked(s->mc)) {
-        if (comments(s, out, queued) != DGON_OK ||
-            (out->len > 0 && !write_out(s, out, false))) {
-            mod_dgon_client_gone(s);
-            return PUMP_BROKEN;
-        }
-    }
-    *due = next_due(s, queued);
-    return PUMP_WAIT;
-}
-
-/* ---- the suspended stream: engine thread ---- */
-
-/* The engine reads its clock once a wake-up, so a stream admitted since then is newer than "now". */
-static void set_now(mod_dgon_stream *s)
-{
-    s->now = s->engine->now > s->started ? s->engine->now : s->started;
-}
-
-static mod_dgon_stream *of_timer(mod_dgon_timer *t)
-{
-    return (mod_dgon_stream *)(void *)((char *)t - offsetof(mod_dgon_stream, timer));
-}
-
-static void probe_step(mod_dgon_stream *s)
-{
-    if (!s->probing || s->now < s->probe_at)
-        return;
-    s->probing = false; /* the second ping went through: half-closed, it still listens */
-    if (!mod_dgon_client_probe(s, &s->engine->out)) {
-        mod_dgon_client_gone(s);
-        end_suspended(s, PUMP_BROKEN);
-    }
-}
-
-static void stream_timer(mod_dgon_timer *t, uint64_t now)
-{
-    mod_dgon_stream *s = of_timer(t);
-    (void)now;
-    set_now(s);
-    probe_step(s);
-    if (!s->over)
-        run_suspended(s);
-}
-
-static void run_suspended(mod_dgon_stream *s)
-{
-    mod_dgon_engine *e = s->engine;
-    uint64_t due = 0;
-    set_now(s);
-    dgon_buf_reset(&e->out);
-    mod_dgon_pump how = mod_dgon_client_pump(s, &e->out);
-    if (how == PUMP_WAIT)
-        how = mod_dgon_client_tick(s, &e->out, &due);
-    if (how != PUMP_WAIT)
-        end_suspended(s, how);
-    else
-        mod_dgon_timer_set(&e->wheel, &s->timer, due, stream_timer);
-}
-
-/* Records came. The token path: no timer is moved unless the stream was not timed yet. */
-void mod_dgon_client_news(mod_dgon_stream *s)
-{
-    mod_dgon_engine *e = s->engine;
-    set_now(s);
-    if (!s->content_sent) {
-        run_suspended(s);
-        return;
-    }
-    dgon_buf_reset(&e->out);
-    mod_dgon_pump how = mod_dgon_client_pump(s, &e->out);
-    if (how != PUMP_WAIT) {
-        end_suspended(s, how);
-    } else if (mod_dgon_conn_blocked(s->mc) && s->blocked_since == 0) {
-        s->blocked_since = e->now;
-        mod_dgon_timer_set(&e->wheel, &s->timer, e->now + (uint64_t)s->conf->write_timeout, stream_timer);
-    }
-}
-
-static void unlist(mod_dgon_stream *s)
-{
-    if (s->next == NULL)
-        return;
-    if (s->next == s) {
-        s->engine->streams = NULL;
-    } else {
-        s->prev->next = s->next;
-        s->next->prev = s->prev;
-        if (s->engine->streams == s)
-            s->engine->streams = s->next;
-    }
-    s->next = s->prev = NULL;
-}
-
-static void end_suspended(mod_dgon_stream *s, mod_dgon_pump how)
-{
-    mod_dgon_client_gone(s); /* no-op when it is over already */
-    mod_dgon_timer_stop(&s->timer);
-    unlist(s);
-    mod_dgon_conn_done(s->mc, s->r, how == PUMP_BROKEN);
-}
-
-static void adopted(void *user)
-{
-    mod_dgon_stream *s = user;
-    mod_dgon_engine *e = s->engine;
-    if (e->streams == NULL) {
-        s->next = s->prev = s;
-        e->streams = s;
-    } else {
-        s->next = e->streams;
-        s->prev = e->streams->prev;
-        s->prev->next = s;
-        s->next->prev = s;
-    }
-    listen_to(s);
-    run_suspended(s);
-}
-
-static void event(void *user, uint32_t events)
-{
-    mod_dgon_stream *s = user;
-    set_now(s);
-    if (s->c->aborted || (events & (EPOLLHUP | EPOLLERR))) {
-        s->c->aborted = 1;
-        mod_dgon_client_gone(s);
-        end_suspended(s, PUMP_BROKEN);
-        return;
-    }
-    if (events & EPOLLRDHUP) {
-        /* gone or only half-closed? A gone client's kernel answers a write with a reset. */
-        dgon_buf_reset(&s->engine->out);
-        if (!s->streaming || s->in_event || !mod_dgon_client_probe(s, &s->engine->out)) {
-            mod_dgon_client_gone(s);
-            end_suspended(s, PUMP_BROKEN);
-            return;
-        }
-        s->probing = true;
-        s->probe_at = s->now + PROBE_MS;
-        mod_dgon_timer_set(&s->engine->wheel, &s->timer, s->probe_at, stream_timer);
-    }
-    if (events & EPOLLOUT) {
-        s->blocked_since = 0;
-        run_suspended(s);
-    }
-}
-
-void mod_dgon_client_fail_all(mod_dgon_engine *e)
-{
-    while (e->streams != NULL) {
-        mod_dgon_stream *s = e->streams;
-        set_now(s);
-        dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "server_restarting", NULL,
-                       "The gateway restarts. Send the request again.");
-        s->error.retry_after = 1;
-        dgon_buf_reset(&e->out);
-        end_suspended(s, mod_dgon_client_fail(s, &e->out));
-    }
-}
-
-static const mod_dgon_conn_user stream_user = {adopted, event, false};
-
-int mod_dgon_client_run(mod_dgon_stream *s)
-{
-    mod_dgon_engine *e = s->engine;
-    s->mc = mod_dgon_conn_get(s->c);
-    if (s->mc == NULL || s->c->master != NULL || !e->async || s->c->cs == NULL) {
-        s->mc = NULL;
-        return mod_dgon_client_block(s);
-    }
-    if (mod_dgon_client_admit(s) != DGON_OK)
-        return mod_dgon_error_send(s->r, &s->error);
-    return mod_dgon_conn_suspend(s->mc, e, &stream_user, s);
 }

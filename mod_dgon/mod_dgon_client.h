@@ -1,5 +1,6 @@
-/* A client's stream: one request from admission to its last byte. The same job code serves a suspended connection in the engine
- * and a worker in the blocking loop; they differ in who waits and in whether a write may block. */
+/* A client's stream: one request from admission to its last byte. The same job code serves a
+ * suspended connection in the engine and a worker in the blocking loop; they differ in who waits
+ * and in whether a write may block. */
 #ifndef MOD_DGON_CLIENT_H
 #define MOD_DGON_CLIENT_H
 
@@ -21,9 +22,9 @@ struct mod_dgon_stream {
     const mod_dgon_conf *conf;
     request_rec *r;
     conn_rec *c;
-    mod_dgon_conn *mc; /* NULL in the blocking loop */
-    apr_bucket_brigade *bb; /* for one write at a time */
-    int wakefd;        /* blocking loop: the worker's eventfd */
+    mod_dgon_conn *mc;            /* NULL in the blocking loop */
+    apr_bucket_brigade *bb;       /* for one write at a time */
+    int wakefd;                   /* blocking loop: the worker's eventfd */
     mod_dgon_stream *next, *prev; /* in engine->streams */
     mod_dgon_timer timer;
     uint64_t now;
@@ -38,11 +39,11 @@ struct mod_dgon_stream {
     dgon_job_spec spec;
     dgon_job_ref ref;
     bool has_job;
-    bool accepted;         /* the agent has the body and a slot for it */
+    bool accepted; /* the agent has the body and a slot for it */
     bool was_bound;
-    bool content_sent;     /* something of the answer went out: no retry any more */
-    bool requeue;          /* an agent refused for want of a slot: claimed again at requeue_at */
-    uint32_t consumed;     /* of the down ring since the link child was told */
+    bool content_sent; /* something of the answer went out: no retry any more */
+    bool requeue;      /* an agent refused for want of a slot: claimed again at requeue_at */
+    uint32_t consumed; /* of the down ring since the link child was told */
     unsigned requeues;
     uint64_t started, bound_at, requeue_at, queued_told_at;
     uint64_t last_content, last_write, blocked_since;
@@ -57,7 +58,8 @@ struct mod_dgon_stream {
 };
 
 /* Worker: a stream for r with pool lifetime; body is the caller's to fill. */
-mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e, const mod_dgon_conf *conf);
+mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e,
+                                        const mod_dgon_conf *conf);
 /* Worker: admits the job and runs it to its end. Returns what the handler must return. */
 int mod_dgon_client_run(mod_dgon_stream *s);
 
@@ -66,7 +68,8 @@ void mod_dgon_client_news(mod_dgon_stream *s);
 /* Ends every suspended stream with an error ("server_restarting"). */
 void mod_dgon_client_fail_all(mod_dgon_engine *e);
 
-/* Owner of the stream (engine or its worker), shared by both ways; mod_dgon_block.c has the other one. */
+/* Owner of the stream (engine or its worker), shared by both ways; mod_dgon_block.c has the other
+ * one. */
 dgon_status mod_dgon_client_admit(mod_dgon_stream *s);
 mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out);
 /* Deadlines. *due: when to call again at the latest. */

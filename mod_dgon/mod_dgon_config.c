@@ -16,7 +16,8 @@
 
 typedef enum mod_dgon_unit { UNIT_COUNT, UNIT_BYTES, UNIT_TIME } mod_dgon_unit;
 
-/* One row a number: name, range, default. Parsing, merging, defaults and the check of conf/dgon.conf all read this table. */
+/* One row a number: name, range, default. Parsing, merging, defaults and the check of
+ * conf/dgon.conf all read this table. */
 typedef struct mod_dgon_number {
     const char *name;
     size_t offset;
@@ -33,13 +34,16 @@ static const mod_dgon_number numbers[] = {
     {"DgonMaxJobs", FIELD(max_jobs), UNIT_COUNT, 16, DGON_REGISTRY_JOBS_MAX, 4096, true, false},
     {"DgonRingSize", FIELD(ring_size), UNIT_BYTES, DGON_RING_MIN, DGON_RING_MAX, 16384, true, true},
     {"DgonMaxAgents", FIELD(max_agents), UNIT_COUNT, 1, DGON_REGISTRY_LINKS_MAX, 256, true, false},
-    {"DgonMaxModels", FIELD(max_models), UNIT_COUNT, 1, DGON_REGISTRY_MODELS_MAX, 1024, true, false},
-    {"DgonMaxRequestBody", FIELD(max_body), UNIT_BYTES, 1024, INT64_C(1) << 30, 32 << 20, false, false},
+    {"DgonMaxModels", FIELD(max_models), UNIT_COUNT, 1, DGON_REGISTRY_MODELS_MAX, 1024, true,
+     false},
+    {"DgonMaxRequestBody", FIELD(max_body), UNIT_BYTES, 1024, INT64_C(1) << 30, 32 << 20, false,
+     false},
     {"DgonQueueMax", FIELD(queue_max), UNIT_COUNT, 0, DGON_REGISTRY_JOBS_MAX, 256, false, false},
     {"DgonQueueTimeout", FIELD(queue_timeout), UNIT_TIME, 100, HOUR_MS, 60000, false, false},
     {"DgonAgentWait", FIELD(agent_wait), UNIT_TIME, 0, HOUR_MS, 5000, false, false},
     {"DgonAcceptTimeout", FIELD(accept_timeout), UNIT_TIME, 100, HOUR_MS, 5000, false, false},
-    {"DgonFirstTokenTimeout", FIELD(first_token_timeout), UNIT_TIME, 100, 24 * HOUR_MS, 120000, false, false},
+    {"DgonFirstTokenTimeout", FIELD(first_token_timeout), UNIT_TIME, 100, 24 * HOUR_MS, 120000,
+     false, false},
     {"DgonTokenGapTimeout", FIELD(gap_timeout), UNIT_TIME, 100, 24 * HOUR_MS, 60000, false, false},
     {"DgonWriteTimeout", FIELD(write_timeout), UNIT_TIME, 100, HOUR_MS, 60000, false, false},
     {"DgonHeaderHold", FIELD(header_hold), UNIT_TIME, 0, HOUR_MS, 3000, false, false},
@@ -122,8 +126,8 @@ static const char *parse_number(const mod_dgon_number *n, const char *arg, int64
 static const char *range_text(apr_pool_t *p, const mod_dgon_number *n)
 {
     if (n->unit == UNIT_TIME)
-        return apr_psprintf(p, "%" APR_INT64_T_FMT "ms to %" APR_INT64_T_FMT "s", (apr_int64_t)n->min,
-                            (apr_int64_t)(n->max / 1000));
+        return apr_psprintf(p, "%" APR_INT64_T_FMT "ms to %" APR_INT64_T_FMT "s",
+                            (apr_int64_t)n->min, (apr_int64_t)(n->max / 1000));
     return apr_psprintf(p, "%" APR_INT64_T_FMT " to %" APR_INT64_T_FMT "%s", (apr_int64_t)n->min,
                         (apr_int64_t)n->max, n->power_of_two ? ", a power of two" : "");
 }
@@ -162,8 +166,10 @@ static const char *cmd_token_file(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
-#define CMD(name, i, help)                                                                         \
-    {name, {.take1 = cmd_number}, (void *)(uintptr_t)&numbers[i], RSRC_CONF, TAKE1, help}
+#define CMD(name, i, help)                                                                  \
+    {                                                                                       \
+        name, {.take1 = cmd_number}, (void *)(uintptr_t)&numbers[i], RSRC_CONF, TAKE1, help \
+    }
 
 const command_rec mod_dgon_cmds[] = {
     {"DgonAgentTokenFile",
@@ -179,8 +185,10 @@ const command_rec mod_dgon_cmds[] = {
     CMD("DgonMaxRequestBody", 4, "largest request body"),
     CMD("DgonQueueMax", 5, "jobs that may wait for one model"),
     CMD("DgonQueueTimeout", 6, "longest wait for a free slot"),
-    CMD("DgonAgentWait", 7, "longest wait for an agent to come back when none offers a known model"),
-    CMD("DgonAcceptTimeout", 8, "an agent that has not accepted a job by then is passed over if there is another"),
+    CMD("DgonAgentWait", 7,
+        "longest wait for an agent to come back when none offers a known model"),
+    CMD("DgonAcceptTimeout", 8,
+        "an agent that has not accepted a job by then is passed over if there is another"),
     CMD("DgonFirstTokenTimeout", 9, "longest wait for the first token"),
     CMD("DgonTokenGapTimeout", 10, "longest gap between two tokens"),
     CMD("DgonWriteTimeout", 11, "a client that takes nothing for so long is dropped"),
@@ -200,16 +208,18 @@ static void set_defaults(mod_dgon_conf *conf)
             *number_at(conf, &numbers[i]) = numbers[i].def;
 }
 
-/* Tokens need not be secret from the administrator's eyes, but from everybody else's: the file must not be world-readable. */
+/* Tokens need not be secret from the administrator's eyes, but from everybody else's: the file must
+ * not be world-readable. */
 static int read_tokens(apr_pool_t *p, apr_pool_t *ptemp, server_rec *s, mod_dgon_conf *conf)
 {
     apr_file_t *f;
     apr_finfo_t info;
     apr_status_t rv = apr_file_open(&f, conf->token_file, APR_READ | APR_BUFFERED, 0, ptemp);
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, rv, s,
-                     "DGON0001: DgonAgentTokenFile %s cannot be read: create it with one token a line",
-                     conf->token_file);
+        ap_log_error(
+            APLOG_MARK, APLOG_EMERG, rv, s,
+            "DGON0001: DgonAgentTokenFile %s cannot be read: create it with one token a line",
+            conf->token_file);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     rv = apr_file_info_get(&info, APR_FINFO_PROT, f);
@@ -234,7 +244,8 @@ static int read_tokens(apr_pool_t *p, apr_pool_t *ptemp, server_rec *s, mod_dgon
             continue;
         if (end - start < 16) {
             ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s,
-                         "DGON0003: %s line %d: a token has at least 16 characters (try: openssl rand -hex 32)",
+                         "DGON0003: %s line %d: a token has at least 16 characters (try: openssl "
+                         "rand -hex 32)",
                          conf->token_file, number);
             return HTTP_INTERNAL_SERVER_ERROR;
         }
@@ -264,7 +275,8 @@ int mod_dgon_config_load(apr_pool_t *p, apr_pool_t *ptemp, server_rec *s)
         if (rc != OK)
             return rc;
     }
-    /* virtual hosts hold copies of the main server's pointer from the merge, made before it was filled */
+    /* virtual hosts hold copies of the main server's pointer from the merge, made before it was
+     * filled */
     for (server_rec *v = s->next; v != NULL; v = v->next) {
         mod_dgon_conf *vconf = ap_get_module_config(v->module_config, &dgon_module);
         vconf->tokens = conf->tokens;
@@ -288,16 +300,18 @@ static double async_factor(void)
     return factor;
 }
 
-/* A suspended stream counts as a connection: mpm_event takes new ones only up to threads + idle * factor. */
+/* A suspended stream counts as a connection: mpm_event takes new ones only up to threads + idle *
+ * factor. */
 static void warn_async_factor(server_rec *s, int64_t jobs, int threads, int daemons)
 {
     double holds = (1 + async_factor()) * threads * daemons;
     if (threads > 0 && daemons > 0 && holds < (double)jobs)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "DGON0015: AsyncRequestWorkerFactor %g: all children together hold about %.0f streams, "
-                     "DgonMaxJobs is %" APR_INT64_T_FMT ". Write AsyncRequestWorkerFactor %.0f",
-                     async_factor(), holds, (apr_int64_t)jobs,
-                     (double)jobs / ((double)threads * daemons) + 1);
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, s,
+            "DGON0015: AsyncRequestWorkerFactor %g: all children together hold about %.0f streams, "
+            "DgonMaxJobs is %" APR_INT64_T_FMT ". Write AsyncRequestWorkerFactor %.0f",
+            async_factor(), holds, (apr_int64_t)jobs,
+            (double)jobs / ((double)threads * daemons) + 1);
 }
 
 void mod_dgon_config_warn(server_rec *s)
@@ -316,11 +330,12 @@ void mod_dgon_config_warn(server_rec *s)
                      "use mpm_event to hold thousands",
                      ap_show_mpm());
     } else if (limit <= daemons) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "DGON0012: ServerLimit %d leaves no spare child: while streams end in old children "
-                     "after a graceful restart, new connections wait. Raise ServerLimit above "
-                     "MaxRequestWorkers / ThreadsPerChild (%d)",
-                     limit, daemons);
+        ap_log_error(
+            APLOG_MARK, APLOG_WARNING, 0, s,
+            "DGON0012: ServerLimit %d leaves no spare child: while streams end in old children "
+            "after a graceful restart, new connections wait. Raise ServerLimit above "
+            "MaxRequestWorkers / ThreadsPerChild (%d)",
+            limit, daemons);
     }
     if (mpm_number(AP_MPMQ_IS_ASYNC))
         warn_async_factor(s, conf->max_jobs, threads, daemons);
@@ -333,7 +348,8 @@ void mod_dgon_config_warn(server_rec *s)
                      (unsigned long)rl.rlim_cur, (apr_int64_t)conf->max_jobs, (unsigned long)need);
     if (ap_find_linked_module("mod_http2.c") != NULL && mpm_number(AP_MPMQ_IS_ASYNC))
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                     "DGON0014: HTTP/2 streams hold a thread each, at most 1.5 x ThreadsPerChild (%d) at once; "
+                     "DGON0014: HTTP/2 streams hold a thread each, at most 1.5 x ThreadsPerChild "
+                     "(%d) at once; "
                      "set H2MaxWorkers, or Protocols http/1.1 where streams are many",
                      threads);
 }

@@ -8,7 +8,8 @@
 
 #define MOD_DGON_UNSET (-1)
 
-/* One per server; a virtual host inherits what it does not set. Sizes of the segment and the agents' tokens come from the main server only. Times in ms. */
+/* One per server; a virtual host inherits what it does not set. Sizes of the segment and the
+ * agents' tokens come from the main server only. Times in ms. */
 typedef struct mod_dgon_conf {
     const char *token_file;
     apr_array_header_t *tokens; /* of const char *; filled in post_config */

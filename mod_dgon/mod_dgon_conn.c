@@ -27,8 +27,9 @@
 static ap_filter_rec_t *filter_rec;
 static APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) * logio_add_bytes_out;
 
-/* Bumped by each worker thread whenever it begins to process a connection: part of the proof that it has left an earlier one.
- * One a thread, never freed: a suspended connection may look at it after the thread has ended. */
+/* Bumped by each worker thread whenever it begins to process a connection: part of the proof that
+ * it has left an earlier one. One a thread, never freed: a suspended connection may look at it
+ * after the thread has ended. */
 static _Thread_local atomic_uint *thread_epoch;
 
 mod_dgon_conn *mod_dgon_conn_get(conn_rec *c)
@@ -53,12 +54,14 @@ static void watch_bits(mod_dgon_conn *mc, uint32_t bits)
         mc->c->aborted = 1;
 }
 
-/* EPOLLOUT is asked for only while output waits, so that a fast client costs no event. A user that reads gets level-triggered events; a stream leaves
- * what its client sends ahead unread, so it must hear of it once only. */
+/* EPOLLOUT is asked for only while output waits, so that a fast client costs no event. A user that
+ * reads gets level-triggered events; a stream leaves what its client sends ahead unread, so it must
+ * hear of it once only. */
 static void watch_now(mod_dgon_conn *mc)
 {
     uint32_t edge = mc->ops != NULL && mc->ops->reads ? 0 : (uint32_t)EPOLLET;
-    watch_bits(mc, EPOLLIN | EPOLLRDHUP | edge | (mod_dgon_conn_blocked(mc) ? (uint32_t)EPOLLOUT : 0));
+    watch_bits(mc,
+               EPOLLIN | EPOLLRDHUP | edge | (mod_dgon_conn_blocked(mc) ? (uint32_t)EPOLLOUT : 0));
 }
 
 /* ---- the filter just above core ---- */
@@ -118,8 +121,8 @@ static bool send_front(mod_dgon_conn *mc, apr_bucket_brigade *bb)
     return (size_t)n == want;
 }
 
-/* While the engine owns the connection core must never see a FLUSH: it would block on it. What can be
- * sent is sent from here, without core's setting it aside first; the rest is core's to keep. */
+/* While the engine owns the connection core must never see a FLUSH: it would block on it. What can
+ * be sent is sent from here, without core's setting it aside first; the rest is core's to keep. */
 static apr_status_t nonblocking_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     mod_dgon_conn *mc = f->ctx;
@@ -194,13 +197,15 @@ static mod_dgon_conn *of_task(mod_dgon_task *t)
     return (mod_dgon_conn *)(void *)((char *)t - offsetof(mod_dgon_conn, task));
 }
 
-/* First use needs c->sbh == NULL: process_socket has stored it after our hook, and from then on nothing of ours writes into the worker's scoreboard slot. */
+/* First use needs c->sbh == NULL: process_socket has stored it after our hook, and from then on
+ * nothing of ours writes into the worker's scoreboard slot. */
 static bool may_use(const mod_dgon_conn *mc)
 {
     return mc->left || __atomic_load_n(&mc->c->sbh, __ATOMIC_ACQUIRE) == NULL;
 }
 
-/* Blocked in the kernel, or ended: in either case not between the last stores of process_socket, where there is no call. */
+/* Blocked in the kernel, or ended: in either case not between the last stores of process_socket,
+ * where there is no call. */
 static bool thread_rests(pid_t tid)
 {
     char path[48], stat[256];
@@ -217,8 +222,10 @@ static bool thread_rests(pid_t tid)
     return name_end != NULL && name_end[1] == ' ' && name_end[2] == 'S';
 }
 
-/* Destroying needs more: process_socket stores once more after that. It has returned for certain when its worker has begun something new (its epoch), when its
- * scoreboard slot says that it is ready, or when the thread rests. GRACEFUL and DEAD in the slot prove nothing: other threads write them. */
+/* Destroying needs more: process_socket stores once more after that. It has returned for certain
+ * when its worker has begun something new (its epoch), when its scoreboard slot says that it is
+ * ready, or when the thread rests. GRACEFUL and DEAD in the slot prove nothing: other threads write
+ * them. */
 static bool worker_left(mod_dgon_conn *mc)
 {
     if (mc->left || !may_use(mc))
@@ -323,7 +330,8 @@ static void request_over(mod_dgon_conn *mc)
     if (mod_dgon_conn_blocked(mc)) {
         mc->stage = CONN_FLUSH;
         watch_now(mc);
-        mod_dgon_timer_set(&e->wheel, &mc->timer, e->now + (uint64_t)e->conf->write_timeout, timer_fn);
+        mod_dgon_timer_set(&e->wheel, &mc->timer, e->now + (uint64_t)e->conf->write_timeout,
+                           timer_fn);
         return;
     }
     if (c->keepalive != AP_CONN_KEEPALIVE || mc->half_closed || mc->parked ||
@@ -339,7 +347,8 @@ static void request_over(mod_dgon_conn *mc)
     mc->stage = CONN_KEEPALIVE;
     watch_now(mc);
     uint64_t wait = (uint64_t)apr_time_as_msec(c->base_server->keep_alive_timeout);
-    mod_dgon_timer_set(&e->wheel, &mc->timer, e->now + (c->data_in_input_filters ? 1 : wait), timer_fn);
+    mod_dgon_timer_set(&e->wheel, &mc->timer, e->now + (c->data_in_input_filters ? 1 : wait),
+                       timer_fn);
 }
 
 static void keepalive_event(mod_dgon_conn *mc, uint32_t events)
@@ -553,7 +562,8 @@ static int park(mod_dgon_conn *mc)
     return OK;
 }
 
-int mod_dgon_conn_suspend(mod_dgon_conn *mc, mod_dgon_engine *e, const mod_dgon_conn_user *ops, void *user)
+int mod_dgon_conn_suspend(mod_dgon_conn *mc, mod_dgon_engine *e, const mod_dgon_conn_user *ops,
+                          void *user)
 {
     mc->engine = e;
     mc->ops = ops;
@@ -570,12 +580,14 @@ int mod_dgon_conn_suspend(mod_dgon_conn *mc, mod_dgon_engine *e, const mod_dgon_
     return park(mc);
 }
 
-/* The only safe place to publish: httpd is done with the request, and what it still does to the connection is known (may_use, worker_left). */
+/* The only safe place to publish: httpd is done with the request, and what it still does to the
+ * connection is known (may_use, worker_left). */
 static void suspend_hook(conn_rec *c, request_rec *r)
 {
     (void)r;
     mod_dgon_conn *mc = mod_dgon_conn_get(c);
-    if (mc == NULL || !mc->suspending || c->cs == NULL || c->cs->state != CONN_STATE_SUSPENDED || c->sbh == NULL)
+    if (mc == NULL || !mc->suspending || c->cs == NULL || c->cs->state != CONN_STATE_SUSPENDED ||
+        c->sbh == NULL)
         return;
     mc->left = false;
     mc->ws = ap_get_scoreboard_worker(c->sbh);
@@ -622,7 +634,8 @@ static void optional_fn_hook(void)
 
 void mod_dgon_conn_register(void)
 {
-    filter_rec = ap_register_output_filter(FILTER_NAME, nonblocking_filter, NULL, AP_FTYPE_NETWORK - 1);
+    filter_rec =
+        ap_register_output_filter(FILTER_NAME, nonblocking_filter, NULL, AP_FTYPE_NETWORK - 1);
     ap_hook_pre_connection(pre_connection_hook, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_process_connection(process_hook, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_suspend_connection(suspend_hook, NULL, NULL, APR_HOOK_REALLY_LAST);

@@ -1,6 +1,7 @@
-/* A client connection in the engine's hands. httpd 2.4 can suspend a connection but not resume it, so the engine keeps it for the
- * rest of its life: writes through the filter chain, keeps it alive by borrowing a worker, lingers and closes.
- * Ownership goes worker -> engine -> worker -> engine; exactly one thread touches it at a time. */
+/* A client connection in the engine's hands. httpd 2.4 can suspend a connection but not resume it,
+ * so the engine keeps it for the rest of its life: writes through the filter chain, keeps it alive
+ * by borrowing a worker, lingers and closes. Ownership goes worker -> engine -> worker -> engine;
+ * exactly one thread touches it at a time. */
 #ifndef MOD_DGON_CONN_H
 #define MOD_DGON_CONN_H
 
@@ -13,9 +14,10 @@ typedef struct mod_dgon_conn mod_dgon_conn;
 
 /* Who uses the connection now: a client stream or a link. Engine thread. */
 typedef struct mod_dgon_conn_user {
-    void (*adopted)(void *user);                   /* the worker has let go: the connection may be used from now on */
-    void (*event)(void *user, uint32_t epoll_bits); /* readable, writable (pending output has been sent on already), hung up */
-    bool reads;                                    /* it reads what comes; else input waits for the next request */
+    void (*adopted)(void *user); /* the worker has let go: the connection may be used from now on */
+    void (*event)(void *user, uint32_t epoll_bits); /* readable, writable (pending output has been
+                                                       sent on already), hung up */
+    bool reads; /* it reads what comes; else input waits for the next request */
 } mod_dgon_conn_user;
 
 typedef enum mod_dgon_conn_stage {
@@ -34,7 +36,7 @@ struct mod_dgon_conn {
     mod_dgon_timer timer; /* flush, keep-alive, linger; the user has its own */
     mod_dgon_engine *engine;
     conn_rec *c;
-    ap_filter_t *core; /* httpd's last output filter */
+    ap_filter_t *core;   /* httpd's last output filter */
     mod_dgon_conn *next; /* in engine->handover */
     mod_dgon_conn *next_again;
     bool again;
@@ -42,11 +44,11 @@ struct mod_dgon_conn {
     void *user;
     mod_dgon_conn_stage stage;
     int fd;
-    uint32_t watching;  /* epoll bits registered, 0 = not in the set */
-    bool nonblocking;   /* the engine owns it: FLUSH is stripped, nothing blocks */
-    bool suspending;    /* the handler has asked for adoption */
-    bool half_closed;   /* the client's FIN was seen */
-    bool left;          /* proven: the worker that suspended it is out of process_socket */
+    uint32_t watching; /* epoll bits registered, 0 = not in the set */
+    bool nonblocking;  /* the engine owns it: FLUSH is stripped, nothing blocks */
+    bool suspending;   /* the handler has asked for adoption */
+    bool half_closed;  /* the client's FIN was seen */
+    bool left;         /* proven: the worker that suspended it is out of process_socket */
     /* what the proof looks at, noted in the suspend_connection hook */
     const worker_score *ws;
     pid_t tid;
@@ -62,9 +64,11 @@ struct mod_dgon_conn {
 void mod_dgon_conn_register(void);
 /* The connection's record; NULL on HTTP/2 streams and where the hook did not run. Worker. */
 mod_dgon_conn *mod_dgon_conn_get(conn_rec *c);
-/* Worker, in a handler: the engine shall have the connection. Returns what the handler must return: SUSPENDED, or, where the MPM cannot suspend,
- * OK after the worker was parked until the engine was done with it. */
-int mod_dgon_conn_suspend(mod_dgon_conn *mc, mod_dgon_engine *e, const mod_dgon_conn_user *ops, void *user);
+/* Worker, in a handler: the engine shall have the connection. Returns what the handler must return:
+ * SUSPENDED, or, where the MPM cannot suspend, OK after the worker was parked until the engine was
+ * done with it. */
+int mod_dgon_conn_suspend(mod_dgon_conn *mc, mod_dgon_engine *e, const mod_dgon_conn_user *ops,
+                          void *user);
 
 /* Engine thread, from here on. */
 
@@ -72,7 +76,8 @@ int mod_dgon_conn_suspend(mod_dgon_conn *mc, mod_dgon_engine *e, const mod_dgon_
 bool mod_dgon_conn_write(mod_dgon_conn *mc, ap_filter_t *filters, apr_bucket_brigade *bb);
 /* True while output waits for the socket: write no more. */
 bool mod_dgon_conn_blocked(const mod_dgon_conn *mc);
-/* The request is over (its end was written; `broken`: it was not, the client must notice): log it, then flush, keep alive or close. r is dead afterwards. */
+/* The request is over (its end was written; `broken`: it was not, the client must notice): log it,
+ * then flush, keep alive or close. r is dead afterwards. */
 void mod_dgon_conn_done(mod_dgon_conn *mc, request_rec *r, bool broken);
 /* The user left input unread: its event is called again next turn. */
 void mod_dgon_conn_again(mod_dgon_conn *mc);

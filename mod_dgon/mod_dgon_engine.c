@@ -19,7 +19,9 @@
 #define EVENTS_MAX    256
 #define HANDOVER_SPIN 64 /* looks at a worker that has not left yet before the engine naps 1 ms */
 #define AUDIT_MS      1000
-#define GOAWAY_MS     100 /* after a graceful restart: by then the old listeners are closed and new children listen */
+#define GOAWAY_MS                                                                                 \
+    100 /* after a graceful restart: by then the old listeners are closed and new children listen \
+         */
 
 static mod_dgon_engine *here;
 
@@ -208,8 +210,9 @@ static void on_sigterm(int sig)
     told_to_die = 1;
 }
 
-/* mpm_event counts a connection only when a worker has taken it from the queue: a child that ends gracefully may believe that all is
- * done just before a last stream is suspended. Such streams end here, while the child's main thread waits. */
+/* mpm_event counts a connection only when a worker has taken it from the queue: a child that ends
+ * gracefully may believe that all is done just before a last stream is suspended. Such streams end
+ * here, while the child's main thread waits. */
 static void let_streams_end(mod_dgon_engine *e)
 {
     struct sigaction action = {.sa_handler = on_sigterm};
@@ -250,8 +253,8 @@ mod_dgon_engine *mod_dgon_engine_start(apr_pool_t *pchild, server_rec *s)
     e->epfd = epoll_create1(EPOLL_CLOEXEC);
     dgon_buf_init(&e->out, MOD_DGON_OUT_MAX);
     e->in = malloc(MOD_DGON_IN_MAX);
-    if (e->registry == NULL || e->clients == NULL || e->link_jobs == NULL || e->link_at == NULL || e->in == NULL || e->epfd < 0 ||
-        dgon_buf_reserve(&e->out, MOD_DGON_OUT_MAX) != DGON_OK) {
+    if (e->registry == NULL || e->clients == NULL || e->link_jobs == NULL || e->link_at == NULL ||
+        e->in == NULL || e->epfd < 0 || dgon_buf_reserve(&e->out, MOD_DGON_OUT_MAX) != DGON_OK) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, APR_FROM_OS_ERROR(errno), s,
                      "DGON0031: this child cannot take requests for models");
         free(e);
@@ -277,5 +280,8 @@ void mod_dgon_engine_stop(mod_dgon_engine *e)
         return;
     mod_dgon_shm_wake(NULL, e->child);
     pthread_join(e->thread, NULL);
+    /* the blocking loops and the parked workers see the flag within a tick */
+    for (int i = 0; i < 40 && atomic_load(&e->workers_waiting) > 0; i++)
+        apr_sleep(apr_time_from_msec(5));
     mod_dgon_shm_leave(e->registry, e->child);
 }

@@ -1,5 +1,6 @@
-/* The engine: one thread a child, made in child_init, that owns every agent link and every suspended client connection of
- * that child. Nothing else touches them while it does; workers hand over and take back through its inbox. */
+/* The engine: one thread a child, made in child_init, that owns every agent link and every
+ * suspended client connection of that child. Nothing else touches them while it does; workers hand
+ * over and take back through its inbox. */
 #ifndef MOD_DGON_ENGINE_H
 #define MOD_DGON_ENGINE_H
 
@@ -14,10 +15,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MOD_DGON_TICK_MS   100       /* longest wait: stop flags and dead children are looked for this often */
-#define MOD_DGON_OUT_MAX   (64u * 1024u) /* what one turn may hand to a client; below httpd's FlushMaxThreshold */
+#define MOD_DGON_TICK_MS \
+    100 /* longest wait: stop flags and dead children are looked for this often */
+#define MOD_DGON_OUT_MAX \
+    (64u * 1024u) /* what one turn may hand to a client; below httpd's FlushMaxThreshold */
 
-#define MOD_DGON_IN_MAX    (64u * 1024u)
+#define MOD_DGON_IN_MAX (64u * 1024u)
 
 struct mod_dgon_stream;
 struct mod_dgon_link;
@@ -49,13 +52,14 @@ typedef struct mod_dgon_engine {
     _Atomic(mod_dgon_task *) inbox;
     atomic_bool draining; /* finish, take nothing new */
     atomic_bool stopping; /* leave within 100 ms */
-    atomic_bool idle;     /* as of the last turn: no stream, no job on a link, nobody on the way here */
-    _Atomic(uintptr_t) *clients; /* per job slot: 0, a stream of the engine's, or (eventfd << 1 | 1) of a waiting worker */
+    atomic_bool idle; /* as of the last turn: no stream, no job on a link, nobody on the way here */
+    _Atomic(uintptr_t) *clients; /* per job slot: 0, a stream of the engine's, or (eventfd << 1 | 1)
+                                    of a waiting worker */
     atomic_uint workers_waiting; /* streams in the blocking loop, links that park a worker */
 
     /* engine thread only, from here on */
     mod_dgon_wheel wheel;
-    uint64_t now; /* ms, CLOCK_MONOTONIC, read once a wake-up */
+    uint64_t now;                    /* ms, CLOCK_MONOTONIC, read once a wake-up */
     uint64_t drain_until, goaway_at; /* 0: not draining */
     uint64_t next_tick, next_audit;
     struct mod_dgon_link_job *link_jobs; /* per job slot */
@@ -74,11 +78,14 @@ mod_dgon_engine *mod_dgon_engine_start(apr_pool_t *pchild, server_rec *s);
 mod_dgon_engine *mod_dgon_engine_get(void);
 /* Any thread: run t->fn in the engine. t stays the caller's memory until then. */
 void mod_dgon_engine_post(mod_dgon_engine *e, mod_dgon_task *t);
-/* Graceful: goaway to the agents, jobs may end until the drain timeout. Any thread, any number of times. */
+/* Graceful: goaway to the agents, jobs may end until the drain timeout. Any thread, any number of
+ * times. */
 void mod_dgon_engine_drain(mod_dgon_engine *e);
-/* Hard: every stream gets an error event, links are closed, the thread is joined. pchild cleanup, once. */
+/* Hard: every stream gets an error event, links are closed, the thread is joined. pchild cleanup,
+ * once. */
 void mod_dgon_engine_stop(mod_dgon_engine *e);
-/* Blocking loops and parked workers: true when the MPM wants the child to end soon (also tells the engine). */
+/* Blocking loops and parked workers: true when the MPM wants the child to end soon (also tells the
+ * engine). */
 bool mod_dgon_engine_leaving(mod_dgon_engine *e);
 uint64_t mod_dgon_now_ms(void);
 

@@ -72,8 +72,9 @@ static void from_status(dgon_error *e, int status)
 {
     switch (status) {
     case HTTP_UNAUTHORIZED:
-        dgon_error_set(e, status, "invalid_api_key", NULL,
-                       "Authentication is required for this address, or what was sent is not valid.");
+        dgon_error_set(
+            e, status, "invalid_api_key", NULL,
+            "Authentication is required for this address, or what was sent is not valid.");
         break;
     case HTTP_FORBIDDEN:
         dgon_error_set(e, status, NULL, NULL, "You are not allowed to use this address.");

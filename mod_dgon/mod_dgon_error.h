@@ -6,7 +6,8 @@
 
 #include "dgon/error.h"
 
-/* Worker: answers r with the error; returns what the handler must return (OK: the answer is written). */
+/* Worker: answers r with the error; returns what the handler must return (OK: the answer is
+ * written). */
 int mod_dgon_error_send(request_rec *r, const dgon_error *e);
 /* Sets status and headers for it, and the body into `out`; for who writes himself. */
 dgon_status mod_dgon_error_prepare(request_rec *r, const dgon_error *e, dgon_buf *out);

@@ -17,8 +17,8 @@ void mod_dgon_link_end(mod_dgon_link *l, uint16_t code, const char *why)
         return;
     l->close_code = code;
     ap_log_rerror(APLOG_MARK, code == 1012 || code == 1000 ? APLOG_INFO : APLOG_WARNING, 0, l->r,
-                  "DGON0050: link of agent %s closed: %u %s", l->agent[0] != '\0' ? l->agent : "(no hello)",
-                  code, why);
+                  "DGON0050: link of agent %s closed: %u %s",
+                  l->agent[0] != '\0' ? l->agent : "(no hello)", code, why);
     if (l->ws != NULL)
         mod_dgon_ws_close(l->ws, code, why);
     mod_dgon_link_dirty(l);
@@ -103,26 +103,6 @@ int mod_dgon_link_adopt(request_rec *r, mod_dgon_engine *e)
     return mod_dgon_conn_suspend(mc, e, &user, l);
 }
 
-void mod_dgon_link_flush_all(mod_dgon_engine *e)
-{
-    mod_dgon_link *l = e->links;
-    if (l == NULL)
-        return;
-    mod_dgon_link *last = l->prev;
-    for (bool end = false; !end;) {
-        mod_dgon_link *next = l->next;
-        end = l == last;
-        if (l->dirty) {
-            l->dirty = false;
-            if (!mod_dgon_ws_flush(l->ws) || l->close_code != 0)
-                destroy(l); /* a close frame that does not get through at once is not waited for */
-            else
-                mod_dgon_link_jobs_feed(l);
-        }
-        l = next;
-    }
-}
-
 static void check_life(mod_dgon_link *l)
 {
     mod_dgon_engine *e = l->engine;
@@ -134,7 +114,8 @@ static void check_life(mod_dgon_link *l)
             mod_dgon_link_end(l, DGON_CLOSE_PROTOCOL, "no hello");
         return;
     }
-    if (silent >= (uint64_t)e->conf->link_hangup || (l->probe_until != 0 && e->now >= l->probe_until)) {
+    if (silent >= (uint64_t)e->conf->link_hangup ||
+        (l->probe_until != 0 && e->now >= l->probe_until)) {
         if (l->probe_until == 0 || silent >= MOD_DGON_PROBE_MS) {
             mod_dgon_link_end(l, DGON_CLOSE_TIMEOUT, "the agent does not answer");
             l->mc->c->aborted = 1;
@@ -151,12 +132,14 @@ static void check_life(mod_dgon_link *l)
         (void)mod_dgon_ws_ping(l->ws);
         mod_dgon_link_dirty(l);
     }
-    if (l->draining && l->jobs == 0 && l->goaway_at != 0 && e->now - l->goaway_at >= MOD_DGON_PROBE_MS)
+    if (l->draining && l->jobs == 0 && l->goaway_at != 0 &&
+        e->now - l->goaway_at >= MOD_DGON_PROBE_MS)
         mod_dgon_link_end(l, 1012, "restart");
     if (l->cancels > 0)
         mod_dgon_link_jobs_overdue(l);
 }
 
+/* fn may destroy the link it gets, and no other. */
 static void each(mod_dgon_engine *e, void (*fn)(mod_dgon_link *l))
 {
     mod_dgon_link *l = e->links;
@@ -169,6 +152,22 @@ static void each(mod_dgon_engine *e, void (*fn)(mod_dgon_link *l))
         fn(l);
         l = next;
     }
+}
+
+static void flush(mod_dgon_link *l)
+{
+    if (!l->dirty)
+        return;
+    l->dirty = false;
+    if (!mod_dgon_ws_flush(l->ws) || l->close_code != 0)
+        destroy(l); /* a close frame that does not get through at once is not waited for */
+    else
+        mod_dgon_link_jobs_feed(l);
+}
+
+void mod_dgon_link_flush_all(mod_dgon_engine *e)
+{
+    each(e, flush);
 }
 
 void mod_dgon_link_tick(mod_dgon_engine *e)

@@ -1,5 +1,6 @@
-/* An agent's link: the WebSocket, the control messages and the jobs that stand on it. The only files that know wslay are
- * mod_dgon_link.c and mod_dgon_link_ws.c. Engine thread only, but for the handler. */
+/* An agent's link: the WebSocket, the control messages and the jobs that stand on it. The only
+ * files that know wslay are mod_dgon_link.c and mod_dgon_link_ws.c. Engine thread only, but for the
+ * handler. */
 #ifndef MOD_DGON_LINK_H
 #define MOD_DGON_LINK_H
 
@@ -12,10 +13,12 @@ typedef struct mod_dgon_link_job mod_dgon_link_job;
 /* One record a job slot; calloc'ed, NULL when memory is short. */
 mod_dgon_link_job *mod_dgon_link_jobs_create(uint32_t jobs);
 
-/* Worker: the upgrade is checked and answered, the connection goes to the engine. Returns what the handler must return. */
+/* Worker: the upgrade is checked and answered, the connection goes to the engine. Returns what the
+ * handler must return. */
 int mod_dgon_link_adopt(request_rec *r, mod_dgon_engine *e);
 
-/* A job slot has news: is it bound to a link of ours, has it body to send, is its client gone, may it have credit? */
+/* A job slot has news: is it bound to a link of ours, has it body to send, is its client gone, may
+ * it have credit? */
 void mod_dgon_link_news(mod_dgon_engine *e, uint32_t slot);
 /* Every 100 ms: liveness, hello deadline, unconfirmed cancels, probes. */
 void mod_dgon_link_tick(mod_dgon_engine *e);

@@ -43,7 +43,8 @@ static bool refuse(mod_dgon_link *l, uint16_t code, const char *why)
 
 static bool take_models(mod_dgon_link *l, const dgon_ctl *c)
 {
-    dgon_status st = dgon_registry_link_models(l->engine->registry, l->index, c->models, c->model_count);
+    dgon_status st =
+        dgon_registry_link_models(l->engine->registry, l->index, c->models, c->model_count);
     if (st == DGON_EFULL)
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, l->r,
                       "DGON0052: agent %s: not all its models fit: raise DgonMaxModels", l->agent);
@@ -59,7 +60,8 @@ static bool hello(mod_dgon_link *l, const dgon_ctl *c)
         return refuse(l, DGON_CLOSE_VERSION, "no common protocol version");
     memcpy(l->agent, c->agent, sizeof(l->agent));
     uint32_t index = DGON_NONE;
-    dgon_status st = dgon_registry_link_open(e->registry, e->child, c->agent, c->instance, c->slots, &index);
+    dgon_status st =
+        dgon_registry_link_open(e->registry, e->child, c->agent, c->instance, c->slots, &index);
     if (st == DGON_EEXIST)
         return refuse(l, DGON_CLOSE_DUPLICATE, "another agent with this id is connected");
     if (st != DGON_OK || index >= (uint32_t)e->conf->max_agents)
@@ -67,8 +69,9 @@ static bool hello(mod_dgon_link *l, const dgon_ctl *c)
     l->index = index;
     e->link_at[index] = l;
     dgon_registry_count(e->registry, e->child, DGON_COUNT_LINKS, 1);
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, l->r, "DGON0053: agent %s connected: %u slots, %u models",
-                  l->agent, c->slots, c->model_count);
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, l->r,
+                  "DGON0053: agent %s connected: %u slots, %u models", l->agent, c->slots,
+                  c->model_count);
     if (!welcome(l))
         return refuse(l, 1011, "out of memory");
     if (atomic_load(&e->draining)) {
@@ -120,7 +123,8 @@ void mod_dgon_link_goaway(mod_dgon_link *l)
     dgon_ctl_fini(&c);
 }
 
-bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job, const dgon_job_spec *spec)
+bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
+                            const dgon_job_spec *spec)
 {
     dgon_ctl c;
     dgon_ctl_init(&c);

@@ -8,11 +8,14 @@
 #include "dgon/utf8.h"
 #include "dgon/wire.h"
 
-#define MOD_DGON_HELLO_MS   5000  /* a link says hello within */
-#define MOD_DGON_PROBE_MS   2000  /* and answers a ping within, when another instance wants its name */
-#define MOD_DGON_CANCEL_MS  30000 /* an agent confirms a cancel within */
-#define MOD_DGON_STRAYS_MAX 3     /* records of jobs that are not the agent's, before the link is closed */
-#define MOD_DGON_BODY_AHEAD (64u * 1024u) /* body bytes queued on one link; the rest waits in the rings */
+#define MOD_DGON_HELLO_MS 5000 /* a link says hello within */
+#define MOD_DGON_PROBE_MS 2000 /* and answers a ping within, when another instance wants its name \
+                                */
+#define MOD_DGON_CANCEL_MS 30000 /* an agent confirms a cancel within */
+#define MOD_DGON_STRAYS_MAX \
+    3 /* records of jobs that are not the agent's, before the link is closed */
+#define MOD_DGON_BODY_AHEAD \
+    (64u * 1024u) /* body bytes queued on one link; the rest waits in the rings */
 
 struct mod_dgon_link {
     mod_dgon_link *next, *prev;
@@ -26,7 +29,7 @@ struct mod_dgon_link {
     unsigned strays;
     uint64_t opened, heard, pinged, probe_until, goaway_at;
     bool draining, dirty;
-    bool feeding; /* body waits in a ring because too much is queued already */
+    bool feeding;        /* body waits in a ring because too much is queued already */
     uint16_t close_code; /* 0: the link lives */
     char agent[DGON_WIRE_ID_MAX + 1];
 };
@@ -44,7 +47,8 @@ struct mod_dgon_link_job {
     uint64_t since, cancelled_at;
 };
 
-/* Closes the link with the code at the end of this turn; its jobs are lost. The first call counts. */
+/* Closes the link with the code at the end of this turn; its jobs are lost. The first call counts.
+ */
 void mod_dgon_link_end(mod_dgon_link *l, uint16_t code, const char *why);
 /* The link has something to send. */
 void mod_dgon_link_dirty(mod_dgon_link *l);
@@ -58,6 +62,7 @@ void mod_dgon_link_jobs_forget(mod_dgon_link *l);
 /* mod_dgon_link_control.c */
 bool mod_dgon_link_control(mod_dgon_link *l, const char *p, size_t n);
 void mod_dgon_link_goaway(mod_dgon_link *l);
-bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job, const dgon_job_spec *spec);
+bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
+                            const dgon_job_spec *spec);
 
 #endif

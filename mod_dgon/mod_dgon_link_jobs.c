@@ -1,4 +1,5 @@
-/* The jobs of a link: body up, records down, credit, cancel. The path of a token in the link child is mod_dgon_link_records(). */
+/* The jobs of a link: body up, records down, credit, cancel. The path of a token in the link child
+ * is mod_dgon_link_records(). */
 #include "mod_dgon_link_int.h"
 
 #include "dgon/error.h"
@@ -11,7 +12,8 @@ mod_dgon_link_job *mod_dgon_link_jobs_create(uint32_t jobs)
     return calloc(jobs, sizeof(mod_dgon_link_job));
 }
 
-static bool send_record(mod_dgon_link *l, const mod_dgon_link_job *job, uint8_t type, const void *p, uint32_t n)
+static bool send_record(mod_dgon_link *l, const mod_dgon_link_job *job, uint8_t type, const void *p,
+                        uint32_t n)
 {
     unsigned char message[DGON_WIRE_HEADER + DGON_WIRE_RECORD_MAX];
     dgon_record rec = {.job = job->number, .type = type, .attempt = job->attempt, .len = n};
@@ -70,7 +72,8 @@ static void feed(mod_dgon_link_job *job)
         dgon_status st = dgon_ring_peek_spsc(&up, &rec);
         if (st == DGON_AGAIN)
             break;
-        if (st != DGON_OK || rec.type != DGON_REC_BODY || rec.len > sizeof(piece) || rec.len > job->body_left) {
+        if (st != DGON_OK || rec.type != DGON_REC_BODY || rec.len > sizeof(piece) ||
+            rec.len > job->body_left) {
             fail(job, "The gateway lost track of this request.");
             return;
         }
@@ -111,7 +114,8 @@ static void start(mod_dgon_engine *e, uint32_t slot, dgon_job_ref ref, uint32_t 
     dgon_job_spec spec;
     if (l == NULL || l->close_code != 0 || dgon_registry_spec(e->registry, ref, &spec) != DGON_OK ||
         dgon_registry_take(e->registry, ref) != DGON_OK) {
-        dgon_registry_finish(e->registry, ref, 0); /* its client is gone, or the link is about to be */
+        dgon_registry_finish(e->registry, ref,
+                             0); /* its client is gone, or the link is about to be */
         return;
     }
     memset(job, 0, sizeof(*job));
@@ -138,7 +142,8 @@ void mod_dgon_link_news(mod_dgon_engine *e, uint32_t slot)
     dgon_job_phase phase;
     bool gone;
     if (job->link == NULL) {
-        if (dgon_registry_job_here(e->registry, e->child, slot, &ref, &link, &phase, &gone) != DGON_OK)
+        if (dgon_registry_job_here(e->registry, e->child, slot, &ref, &link, &phase, &gone) !=
+            DGON_OK)
             return;
         if (phase == DGON_JOB_BOUND)
             start(e, slot, ref, link);
@@ -291,6 +296,7 @@ bool mod_dgon_link_records(mod_dgon_link *l, const unsigned char *p, size_t n)
             return false;
     if (st == DGON_DONE)
         return true;
-    mod_dgon_link_end(l, st == DGON_ETOOBIG ? DGON_CLOSE_TOO_BIG : DGON_CLOSE_PROTOCOL, "malformed record");
+    mod_dgon_link_end(l, st == DGON_ETOOBIG ? DGON_CLOSE_TOO_BIG : DGON_CLOSE_PROTOCOL,
+                      "malformed record");
     return false;
 }

@@ -27,8 +27,8 @@ static int answer(request_rec *r, dgon_buf *out, dgon_status st)
 {
     if (st != DGON_OK) {
         dgon_error e;
-        dgon_error_set(&e, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL, "The list of models could not be made: %s.",
-                       dgon_status_str(st));
+        dgon_error_set(&e, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
+                       "The list of models could not be made: %s.", dgon_status_str(st));
         dgon_buf_fini(out);
         return mod_dgon_error_send(r, &e);
     }
@@ -74,7 +74,8 @@ int mod_dgon_models_one(request_rec *r, mod_dgon_engine *e, const char *id)
     if (model == DGON_NONE || dgon_registry_model_get(e->registry, model, &info) != DGON_OK ||
         info.agents == 0) {
         dgon_error err;
-        dgon_error_set(&err, HTTP_NOT_FOUND, "model_not_found", "model", "The model '%.128s' does not exist.",
+        dgon_error_set(&err, HTTP_NOT_FOUND, "model_not_found", "model",
+                       "The model '%.128s' does not exist.",
                        dgon_wire_is_model_name(id, strlen(id)) ? id : "(invalid name)");
         return mod_dgon_error_send(r, &err);
     }

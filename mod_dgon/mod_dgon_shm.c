@@ -16,12 +16,14 @@
 #define CHILD_SLOTS_MIN 8
 #define CHILD_SLOTS_MAX 512
 
-/* Lives in the process pool, so it is found again after the module was unloaded and loaded by a restart. Plain data, no function pointer. */
+/* Lives in the process pool, so it is found again after the module was unloaded and loaded by a
+ * restart. Plain data, no function pointer. */
 typedef struct mod_dgon_shm {
     dgon_registry_conf conf;
     void *base;
     size_t size;
-    int lockfd;  /* one byte a child slot: the owner holds a POSIX lock on it, which dies with the process */
+    int lockfd;  /* one byte a child slot: the owner holds a POSIX lock on it, which dies with the
+                    process */
     int *wakefd; /* one eventfd a child slot */
 } mod_dgon_shm;
 
@@ -64,7 +66,8 @@ static int same_conf(const dgon_registry_conf *a, const dgon_registry_conf *b)
 static int failed(server_rec *s, const char *what)
 {
     ap_log_error(APLOG_MARK, APLOG_EMERG, APR_FROM_OS_ERROR(errno), s,
-                 "DGON0020: shared memory for the jobs cannot be made (%s): lower DgonMaxJobs or DgonRingSize, "
+                 "DGON0020: shared memory for the jobs cannot be made (%s): lower DgonMaxJobs or "
+                 "DgonRingSize, "
                  "or raise the limits of memory and open files",
                  what);
     return HTTP_INTERNAL_SERVER_ERROR;
@@ -99,8 +102,8 @@ static int make(mod_dgon_shm *m, const dgon_registry_conf *conf, server_rec *s)
     for (uint32_t i = 0; i < conf->children; i++)
         m->wakefd[i] = -1;
     /* only what is touched becomes real memory */
-    m->base = mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
+    m->base = mmap(NULL, m->size, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m->base == MAP_FAILED)
         return failed(s, "mmap");
     m->lockfd = memfd_create("dgon-life", MFD_CLOEXEC);
@@ -128,7 +131,8 @@ int mod_dgon_shm_create(server_rec *s, const mod_dgon_conf *conf)
         if (same_conf(&shm->conf, &want))
             return OK;
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                     "DGON0021: sizes or version changed: a new registry is made, running jobs end on the old one");
+                     "DGON0021: sizes or version changed: a new registry is made, running jobs end "
+                     "on the old one");
         unmake(shm);
     }
     int rc = make(shm, &want, s);
@@ -139,10 +143,12 @@ int mod_dgon_shm_create(server_rec *s, const mod_dgon_conf *conf)
 
 static struct flock life_byte(uint32_t child, short type)
 {
-    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)child, .l_len = 1};
+    return (struct flock){
+        .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)child, .l_len = 1};
 }
 
-/* The lock is taken before the slot shows as joined, so nobody can find a living child without it. */
+/* The lock is taken before the slot shows as joined, so nobody can find a living child without it.
+ */
 static bool join_any(dgon_registry *r, uint32_t *child)
 {
     for (uint32_t i = 0; i < shm->conf.children; i++) {
@@ -188,7 +194,8 @@ void mod_dgon_shm_wake(void *user, uint32_t child)
 
 dgon_registry *mod_dgon_shm_join(server_rec *s, uint32_t *child, int *wakefd)
 {
-    static const dgon_registry_host host = {.wake = mod_dgon_shm_wake, .alive = host_alive, .user = NULL};
+    static const dgon_registry_host host = {
+        .wake = mod_dgon_shm_wake, .alive = host_alive, .user = NULL};
     if (shm == NULL || shm->base == NULL)
         return NULL;
     dgon_registry *r = dgon_registry_attach(shm->base, shm->size, &shm->conf, &host);
@@ -198,7 +205,8 @@ dgon_registry *mod_dgon_shm_join(server_rec *s, uint32_t *child, int *wakefd)
     }
     if (!join_any(r, child)) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
-                     "DGON0023: no free place for this child in the registry (%u): too many old children still end",
+                     "DGON0023: no free place for this child in the registry (%u): too many old "
+                     "children still end",
                      shm->conf.children);
         dgon_registry_detach(r);
         return NULL;
@@ -210,7 +218,6 @@ dgon_registry *mod_dgon_shm_join(server_rec *s, uint32_t *child, int *wakefd)
 void mod_dgon_shm_leave(dgon_registry *r, uint32_t child)
 {
     dgon_registry_leave(r, child);
-    dgon_registry_detach(r);
     struct flock l = life_byte(child, F_UNLCK);
     (void)fcntl(shm->lockfd, F_SETLK, &l);
 }

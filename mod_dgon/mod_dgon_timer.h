@@ -1,4 +1,5 @@
-/* Timers of the engine: a wheel with lazy re-arming, so that a token, which moves a deadline, costs one store. Engine thread only. */
+/* Timers of the engine: a wheel with lazy re-arming, so that a token, which moves a deadline, costs
+ * one store. Engine thread only. */
 #ifndef MOD_DGON_TIMER_H
 #define MOD_DGON_TIMER_H
 

@@ -11,7 +11,7 @@
 #include <wslay/wslay.h>
 
 #define READ_MAX   MOD_DGON_IN_MAX /* taken from the connection at once */
-#define READ_TURNS 16            /* reads of one turn; then the others have theirs */
+#define READ_TURNS 16              /* reads of one turn; then the others have theirs */
 
 struct mod_dgon_ws {
     mod_dgon_conn *mc;
@@ -22,7 +22,7 @@ struct mod_dgon_ws {
     size_t in_len;
     dgon_buf *out;
     bool heard, stopped;
-    bool direct; /* plain, and httpd's filters have been emptied: read from the socket */
+    bool direct;            /* plain, and httpd's filters have been emptied: read from the socket */
     unsigned char *scratch; /* READ_MAX bytes for that */
     apr_bucket_brigade *bb, *in_bb;
 };
@@ -46,8 +46,8 @@ static bool pass_out(mod_dgon_ws *ws)
 {
     if (ws->out->len == 0)
         return true;
-    APR_BRIGADE_INSERT_TAIL(ws->bb,
-                            apr_bucket_transient_create(ws->out->data, ws->out->len, ws->bb->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(
+        ws->bb, apr_bucket_transient_create(ws->out->data, ws->out->len, ws->bb->bucket_alloc));
     APR_BRIGADE_INSERT_TAIL(ws->bb, apr_bucket_flush_create(ws->bb->bucket_alloc));
     bool ok = mod_dgon_conn_write(ws->mc, ws->mc->c->output_filters, ws->bb);
     dgon_buf_reset(ws->out);
@@ -55,7 +55,8 @@ static bool pass_out(mod_dgon_ws *ws)
 }
 
 /* Gathers frames in the engine's scratch buffer, so that what is queued leaves in one write. */
-static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags, void *user)
+static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags,
+                       void *user)
 {
     mod_dgon_ws *ws = user;
     (void)flags;
@@ -79,7 +80,8 @@ static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t 
     return (ssize_t)n;
 }
 
-static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg, void *user)
+static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg,
+                       void *user)
 {
     mod_dgon_ws *ws = user;
     (void)ctx;
@@ -137,10 +139,12 @@ static bool read_filters(mod_dgon_ws *ws, size_t *got)
 {
     conn_rec *c = ws->mc->c;
     apr_bucket_brigade *bb = ws->in_bb;
-    apr_status_t rv = ap_get_brigade(c->input_filters, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, READ_MAX);
+    apr_status_t rv =
+        ap_get_brigade(c->input_filters, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, READ_MAX);
     bool ok = rv == APR_SUCCESS || APR_STATUS_IS_EAGAIN(rv);
     *got = 0;
-    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); ok && b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+    for (apr_bucket *b = APR_BRIGADE_FIRST(bb); ok && b != APR_BRIGADE_SENTINEL(bb);
+         b = APR_BUCKET_NEXT(b)) {
         const char *data;
         apr_size_t n;
         if (APR_BUCKET_IS_EOS(b)) {
@@ -176,10 +180,12 @@ static bool read_socket(mod_dgon_ws *ws, size_t *got)
 
 bool mod_dgon_ws_read(mod_dgon_ws *ws)
 {
-    /* Behind TLS decoded data may sit in a filter where epoll cannot see it: there the only end is "nothing came".
-     * On a plain connection epoll tells again, so anything short of a full buffer is the end of a turn. */
+    /* Behind TLS decoded data may sit in a filter where epoll cannot see it: there the only end is
+     * "nothing came". On a plain connection epoll tells again, so anything short of a full buffer
+     * is the end of a turn. */
     size_t got = READ_MAX;
-    for (unsigned turn = 0; turn < READ_TURNS && !ws->stopped && got >= (ws->direct ? READ_MAX : 1); turn++) {
+    for (unsigned turn = 0; turn < READ_TURNS && !ws->stopped && got >= (ws->direct ? READ_MAX : 1);
+         turn++) {
         if (!(ws->direct ? read_socket(ws, &got) : read_filters(ws, &got)))
             return false;
         if (!ws->direct && got == 0 && ws->scratch != NULL)
@@ -191,7 +197,8 @@ bool mod_dgon_ws_read(mod_dgon_ws *ws)
         (void)mod_dgon_ws_flush(ws);
         return false;
     }
-    /* a frame that broke the protocol has a close queued by wslay: flush sends it and reports the end */
+    /* a frame that broke the protocol has a close queued by wslay: flush sends it and reports the
+     * end */
     return true;
 }
 

@@ -13,7 +13,8 @@ typedef struct dgon_backoff {
 } dgon_backoff;
 
 void dgon_backoff_init(dgon_backoff *b, uint32_t base_ms, uint32_t max_ms);
-/* Next delay in ms: uniform in [DGON_BACKOFF_FLOOR_MS, min(max, base * 2^tries)], by `random` (32 random bits). */
+/* Next delay in ms: uniform in [DGON_BACKOFF_FLOOR_MS, min(max, base * 2^tries)], by `random` (32
+ * random bits). */
 uint32_t dgon_backoff_next(dgon_backoff *b, uint32_t random);
 /* After a connection that proved healthy. */
 void dgon_backoff_reset(dgon_backoff *b);

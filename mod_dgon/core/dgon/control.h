@@ -1,4 +1,5 @@
-/* The JSON control messages of dgon.v1 (see wire.h), both directions, as plain structs. Rare, so jansson does it. */
+/* The JSON control messages of dgon.v1 (see wire.h), both directions, as plain structs. Rare, so
+ * jansson does it. */
 #ifndef DGON_CONTROL_H
 #define DGON_CONTROL_H
 
@@ -20,7 +21,13 @@ typedef enum dgon_ctl_type {
     DGON_CTL_GOAWAY
 } dgon_ctl_type;
 
-enum { DGON_CAP_TOOLS = 1, DGON_CAP_VISION = 2, DGON_CAP_THINKING = 4, DGON_CAP_EMBED = 8, DGON_CAP_COMPLETION = 16 };
+enum {
+    DGON_CAP_TOOLS = 1,
+    DGON_CAP_VISION = 2,
+    DGON_CAP_THINKING = 4,
+    DGON_CAP_EMBED = 8,
+    DGON_CAP_COMPLETION = 16
+};
 
 typedef struct dgon_ctl_model {
     char name[DGON_WIRE_NAME_MAX + 1];
@@ -38,7 +45,7 @@ typedef struct dgon_ctl {
     uint64_t instance;
     char version[33];
     char os[17];
-    uint32_t slots; /* also capacity */
+    uint32_t slots;         /* also capacity */
     dgon_ctl_model *models; /* owned; dgon_ctl_fini frees */
     uint32_t model_count;
     /* welcome */
@@ -63,9 +70,12 @@ typedef struct dgon_ctl {
 /* Caller's storage. */
 void dgon_ctl_init(dgon_ctl *c);
 void dgon_ctl_fini(dgon_ctl *c);
-/* Reads a text message. Hostile input: every length, range and name is checked, a duplicate model is dropped, `labels` is checked to be an object of strings and ignored for now.
- * DGON_EJSON, DGON_EPROTO, DGON_ETOOBIG, DGON_ENOMEM; `why` (may be NULL, at least 128 bytes) says what was wrong, for the close reason and the log, without content. */
-DGON_MUST_USE dgon_status dgon_ctl_parse(dgon_ctl *c, const char *p, size_t n, char *why, size_t why_size);
+/* Reads a text message. Hostile input: every length, range and name is checked, a duplicate model
+ * is dropped, `labels` is checked to be an object of strings and ignored for now. DGON_EJSON,
+ * DGON_EPROTO, DGON_ETOOBIG, DGON_ENOMEM; `why` (may be NULL, at least 128 bytes) says what was
+ * wrong, for the close reason and the log, without content. */
+DGON_MUST_USE dgon_status dgon_ctl_parse(dgon_ctl *c, const char *p, size_t n, char *why,
+                                         size_t why_size);
 /* Appends the message for c->type. */
 DGON_MUST_USE dgon_status dgon_ctl_write(dgon_buf *out, const dgon_ctl *c);
 

@@ -9,24 +9,29 @@
 #define DGON_ERROR_TEXT_MAX 512
 
 typedef struct dgon_error {
-    int http;          /* status before the first byte: 400..599 */
-    const char *type;  /* static string */
-    char code[64];     /* "" becomes null */
-    char param[128];   /* "" becomes null */
+    int http;                          /* status before the first byte: 400..599 */
+    const char *type;                  /* static string */
+    char code[64];                     /* "" becomes null */
+    char param[128];                   /* "" becomes null */
     char message[DGON_ERROR_TEXT_MAX]; /* for people: what, where, what to do; valid UTF-8 */
-    bool retryable;    /* another agent may do better; only meaningful from agent to gateway */
-    bool requeue;      /* not even an attempt: the agent had no slot; back to the head of the queue */
-    int retry_after;   /* seconds, 0 = no header */
+    bool retryable;  /* another agent may do better; only meaningful from agent to gateway */
+    bool requeue;    /* not even an attempt: the agent had no slot; back to the head of the queue */
+    int retry_after; /* seconds, 0 = no header */
 } dgon_error;
 
-/* Fills e; the type follows from the HTTP status: 400..499 invalid_request_error (429 rate_limit_error, 408 timeout), 500, 502, 504 server_error, 503 service_unavailable_error. code and param may be NULL. Long texts are cut at a character border. */
-void dgon_error_set(dgon_error *e, int http, const char *code, const char *param, const char *fmt, ...) DGON_PRINTF(5, 6);
+/* Fills e; the type follows from the HTTP status: 400..499 invalid_request_error (429
+ * rate_limit_error, 408 timeout), 500, 502, 504 server_error, 503 service_unavailable_error. code
+ * and param may be NULL. Long texts are cut at a character border. */
+void dgon_error_set(dgon_error *e, int http, const char *code, const char *param, const char *fmt,
+                    ...) DGON_PRINTF(5, 6);
 /* Appends {"error":{"message":…,"type":…,"param":…,"code":…}}, one line, all four keys. */
 DGON_MUST_USE dgon_status dgon_error_write(dgon_buf *out, const dgon_error *e);
 
-/* Payload of a FAIL record, agent to gateway: {"status":502,"code":…,"param":…,"message":…,"retryable":true,"requeue":false}. */
+/* Payload of a FAIL record, agent to gateway:
+ * {"status":502,"code":…,"param":…,"message":…,"retryable":true,"requeue":false}. */
 DGON_MUST_USE dgon_status dgon_error_pack(dgon_buf *out, const dgon_error *e);
-/* Reads one, hostile input: unknown keys ignored, status outside 400..599 becomes 502, texts cut. DGON_EJSON. */
+/* Reads one, hostile input: unknown keys ignored, status outside 400..599 becomes 502, texts cut.
+ * DGON_EJSON. */
 DGON_MUST_USE dgon_status dgon_error_unpack(dgon_error *e, const char *p, size_t n);
 
 #endif

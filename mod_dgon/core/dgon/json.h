@@ -1,5 +1,6 @@
 /* JSON without a tree: find the top-level members of an object by their bytes, so that three values
- * can be replaced and everything else stays as it was, to the last digit. Trees are jansson's job. */
+ * can be replaced and everything else stays as it was, to the last digit. Trees are jansson's job.
+ */
 #ifndef DGON_JSON_H
 #define DGON_JSON_H
 
@@ -32,13 +33,16 @@ void dgon_json_scan_init(dgon_json_scan *s, const char *p, size_t n);
  * DGON_EJSON: not an object, or cut; the caller falls back to jansson or refuses. */
 DGON_MUST_USE dgon_status dgon_json_scan_next(dgon_json_scan *s, dgon_json_member *m);
 
-/* Before a tree is built: refuses nesting over `depth` (DGON_EDEPTH), raw NUL (DGON_EJSON) and invalid UTF-8
- * (DGON_EUTF8) in one pass with constant stack; *offset says where. Not a full check of the grammar. */
-DGON_MUST_USE dgon_status dgon_json_precheck(const char *p, size_t n, unsigned depth, size_t *offset);
+/* Before a tree is built: refuses nesting over `depth` (DGON_EDEPTH), raw NUL (DGON_EJSON) and
+ * invalid UTF-8 (DGON_EUTF8) in one pass with constant stack; *offset says where. Not a full check
+ * of the grammar. */
+DGON_MUST_USE dgon_status dgon_json_precheck(const char *p, size_t n, unsigned depth,
+                                             size_t *offset);
 
-/* Rewrites one chunk or answer: the top-level values of "id", "created" and "model" are replaced (each added
- * at the front when it is missing); all else is copied as it stands. 0.1 us a chunk; no allocation but out's growth.
- * `id` and `model` are given as quoted JSON strings, ready to copy. DGON_EJSON: out is unchanged. */
+/* Rewrites one chunk or answer: the top-level values of "id", "created" and "model" are replaced
+ * (each added at the front when it is missing); all else is copied as it stands. 0.1 us a chunk; no
+ * allocation but out's growth. `id` and `model` are given as quoted JSON strings, ready to copy.
+ * DGON_EJSON: out is unchanged. */
 typedef struct dgon_json_identity {
     const char *id_json;
     size_t id_len;
@@ -47,6 +51,7 @@ typedef struct dgon_json_identity {
     const char *created; /* decimal digits */
     size_t created_len;
 } dgon_json_identity;
-DGON_MUST_USE dgon_status dgon_json_reidentify(dgon_buf *out, const char *p, size_t n, const dgon_json_identity *ident);
+DGON_MUST_USE dgon_status dgon_json_reidentify(dgon_buf *out, const char *p, size_t n,
+                                               const dgon_json_identity *ident);
 
 #endif

@@ -6,7 +6,8 @@
 
 #define DGON_NDJSON_LINE_MAX (1024u * 1024u)
 
-/* One line without its end (LF or CRLF); never empty. Valid during the call. Anything but DGON_OK stops and is returned by feed/end. */
+/* One line without its end (LF or CRLF); never empty. Valid during the call. Anything but DGON_OK
+ * stops and is returned by feed/end. */
 typedef dgon_status (*dgon_ndjson_fn)(void *user, const char *line, size_t n);
 
 typedef struct dgon_ndjson {

@@ -1,5 +1,6 @@
-/* A byte ring in shared memory: one writer, one reader, possibly in different processes, either of which may be
- * killed at any instruction. No lock; the tail is published last, so a record is there whole or not at all.
+/* A byte ring in shared memory: one writer, one reader, possibly in different processes, either of
+ * which may be killed at any instruction. No lock; the tail is published last, so a record is there
+ * whole or not at all.
  *
  *   ctl:  tail (bytes ever written, writer's line) | head (bytes ever read, reader's line)
  *   data: size bytes, a power of two; position = counter & (size - 1); a record may wrap
@@ -13,10 +14,11 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define DGON_RING_HEADER  8u
-#define DGON_RING_MIN     16384u
-#define DGON_RING_MAX     (4u * 1024u * 1024u)
-#define DGON_RING_RESERVE 4096u /* kept for STATUS and the final record: the credit window is size - reserve */
+#define DGON_RING_HEADER 8u
+#define DGON_RING_MIN    16384u
+#define DGON_RING_MAX    (4u * 1024u * 1024u)
+#define DGON_RING_RESERVE \
+    4096u /* kept for STATUS and the final record: the credit window is size - reserve */
 
 typedef struct dgon_ring_ctl {
     _Alignas(64) _Atomic uint64_t tail;
@@ -41,10 +43,13 @@ void dgon_ring_reset(dgon_ring *r);
 /* Writer: payload bytes that a put may have now (0 if not even a header fits). */
 uint32_t dgon_ring_space_spsc(const dgon_ring *r);
 /* Writer: DGON_OK or DGON_EFULL (nothing written). */
-DGON_MUST_USE dgon_status dgon_ring_put_spsc(dgon_ring *r, uint8_t type, uint16_t n, const void *p, uint32_t len);
-/* Reader: looks at the next record. DGON_AGAIN: none. DGON_EPROTO: the ring's words are impossible (somebody wrote rubbish): give the job up. */
+DGON_MUST_USE dgon_status dgon_ring_put_spsc(dgon_ring *r, uint8_t type, uint16_t n, const void *p,
+                                             uint32_t len);
+/* Reader: looks at the next record. DGON_AGAIN: none. DGON_EPROTO: the ring's words are impossible
+ * (somebody wrote rubbish): give the job up. */
 DGON_MUST_USE dgon_status dgon_ring_peek_spsc(const dgon_ring *r, dgon_ring_record *rec);
-/* Reader: copies the payload of the record that peek gave (rec->len bytes, checked there) to dst (NULL: throw away) and frees its room. */
+/* Reader: copies the payload of the record that peek gave (rec->len bytes, checked there) to dst
+ * (NULL: throw away) and frees its room. */
 void dgon_ring_take_spsc(dgon_ring *r, const dgon_ring_record *rec, void *dst);
 
 #endif

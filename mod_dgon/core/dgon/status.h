@@ -3,7 +3,7 @@
 #define DGON_STATUS_H
 
 #if defined(__GNUC__)
-#define DGON_MUST_USE __attribute__((warn_unused_result))
+#define DGON_MUST_USE     __attribute__((warn_unused_result))
 #define DGON_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #else
 #define DGON_MUST_USE
@@ -18,9 +18,9 @@ typedef enum dgon_status {
     DGON_DONE = -101,  /* the input's own end was seen ([DONE], "done":true) */
 
     /* -2xx: the peer sent something it must not */
-    DGON_EPROTO = -200,  /* not what the protocol allows */
-    DGON_EUTF8 = -201,   /* invalid UTF-8 or a control character where none may be */
-    DGON_EJSON = -202,   /* not JSON, or not the JSON that was asked for */
+    DGON_EPROTO = -200,   /* not what the protocol allows */
+    DGON_EUTF8 = -201,    /* invalid UTF-8 or a control character where none may be */
+    DGON_EJSON = -202,    /* not JSON, or not the JSON that was asked for */
     DGON_EBACKEND = -203, /* the backend reported an error of its own */
 
     /* -3xx: the caller asked for something that is not so */
@@ -30,9 +30,9 @@ typedef enum dgon_status {
     DGON_EEXIST = -303,
 
     /* -4xx: a limit was reached */
-    DGON_EFULL = -400,  /* table, queue or ring has no room */
+    DGON_EFULL = -400,   /* table, queue or ring has no room */
     DGON_ETOOBIG = -401, /* longer than the cap of the buffer or of the format */
-    DGON_EDEPTH = -402, /* nested deeper than allowed */
+    DGON_EDEPTH = -402,  /* nested deeper than allowed */
 
     /* -5xx: the system */
     DGON_ENOMEM = -500,

@@ -3,41 +3,47 @@
  * Transport: one WebSocket (RFC 6455), subprotocol "dgon.v1", dialled by the agent with
  * "Authorization: Bearer <token>" and without an Origin header.
  *
- * Text messages are control: one JSON object with "type", rare, at most DGON_WIRE_CONTROL_MAX bytes. Unknown types and unknown members are ignored.
+ * Text messages are control: one JSON object with "type", rare, at most DGON_WIRE_CONTROL_MAX
+ * bytes. Unknown types and unknown members are ignored.
  *
  *  agent -> gateway
- *   hello     {"type":"hello","protocol":[1,1],"agent":"gpu-7","instance":"<16 hex digits>","version":"0.1.0","os":"linux",
- *              "slots":4,"labels":{"room":"b"},"models":[MODEL,...]}        first message of a link, once
- *             MODEL = {"name":"tiny-chat","backend":"ollama","context":8192,"loaded":true,"capabilities":["tools","vision"]}
- *             names match [A-Za-z0-9._:/@+-]{1,128}, at most DGON_WIRE_MODELS_MAX; agent ids [A-Za-z0-9._-]{1,64}
- *   models    {"type":"models","models":[MODEL,...]}                        replaces the whole list
- *   capacity  {"type":"capacity","slots":4}                                 the number of slots changed
- *   draining  {"type":"draining"}                                           no new jobs on this link, running ones end
- *   alive     {"type":"alive"}                                              (reserved; liveness is WebSocket ping/pong)
+ *   hello     {"type":"hello","protocol":[1,1],"agent":"gpu-7","instance":"<16 hex
+ * digits>","version":"0.1.0","os":"linux", "slots":4,"labels":{"room":"b"},"models":[MODEL,...]}
+ * first message of a link, once MODEL =
+ * {"name":"tiny-chat","backend":"ollama","context":8192,"loaded":true,"capabilities":["tools","vision"]}
+ *             names match [A-Za-z0-9._:/@+-]{1,128}, at most DGON_WIRE_MODELS_MAX; agent ids
+ * [A-Za-z0-9._-]{1,64} models    {"type":"models","models":[MODEL,...]} replaces the whole list
+ *   capacity  {"type":"capacity","slots":4}                                 the number of slots
+ * changed draining  {"type":"draining"}                                           no new jobs on
+ * this link, running ones end alive     {"type":"alive"} (reserved; liveness is WebSocket
+ * ping/pong)
  *
  *  gateway -> agent
- *   welcome   {"type":"welcome","protocol":1,"link":3,"child":0,"children":2,"window":12288,"ping":20,"hangup":35,"gateway":"<hex>"}
- *             window: credit in bytes that each job starts with; ping, hangup: seconds, for the agent's liveness timer
- *   job       {"type":"job","job":17,"attempt":1,"op":"chat","model":"tiny-chat","public":"tiny-chat","id":"chatcmpl-…","created":1700000000,
+ *   welcome
+ * {"type":"welcome","protocol":1,"link":3,"child":0,"children":2,"window":12288,"ping":20,"hangup":35,"gateway":"<hex>"}
+ *             window: credit in bytes that each job starts with; ping, hangup: seconds, for the
+ * agent's liveness timer job
+ * {"type":"job","job":17,"attempt":1,"op":"chat","model":"tiny-chat","public":"tiny-chat","id":"chatcmpl-…","created":1700000000,
  *              "stream":true,"body":1234,"deadline":120000}
- *             body: length of the request body that follows in BODY records; deadline: ms for the first token, a hint.
- *             traceparent (W3C) is added when the client sent one
- *   goaway    {"type":"goaway","reason":"restart","drain":30}               dial a new link now; let the jobs of this one end within
- *                                                                           `drain` seconds, then close it
+ *             body: length of the request body that follows in BODY records; deadline: ms for the
+ * first token, a hint. traceparent (W3C) is added when the client sent one goaway
+ * {"type":"goaway","reason":"restart","drain":30}               dial a new link now; let the jobs
+ * of this one end within `drain` seconds, then close it
  *
- * Binary messages are job data: one or more whole records, each a header of 12 bytes, big-endian, then `len` bytes:
- *   u32 job       the gateway's own number of the job on this link, from "job": opaque to the agent
- *   u8  type      dgon_rec
- *   u8  attempt   as in "job"; a record of another attempt is dropped
- *   u16 n         content events inside (for metrics), 0 elsewhere
- *   u32 len       payload bytes, at most DGON_WIRE_RECORD_MAX
+ * Binary messages are job data: one or more whole records, each a header of 12 bytes, big-endian,
+ * then `len` bytes: u32 job       the gateway's own number of the job on this link, from "job":
+ * opaque to the agent u8  type      dgon_rec u8  attempt   as in "job"; a record of another attempt
+ * is dropped u16 n         content events inside (for metrics), 0 elsewhere u32 len       payload
+ * bytes, at most DGON_WIRE_RECORD_MAX
  *
- * Life of a job on the link: `job` and BODY… from the gateway; then from the agent STATUS(102) as soon as the body is whole and a slot was taken,
- * then EVENT… (streamed) or RAW… (not streamed), then exactly one of END, FAIL, CANCELLED. After that last record the number means nothing until the
- * gateway gives it to another job.
+ * Life of a job on the link: `job` and BODY… from the gateway; then from the agent STATUS(102) as
+ * soon as the body is whole and a slot was taken, then EVENT… (streamed) or RAW… (not streamed),
+ * then exactly one of END, FAIL, CANCELLED. After that last record the number means nothing until
+ * the gateway gives it to another job.
  *
- * Flow control: per job, agent -> gateway, in bytes of (len + DGON_WIRE_CREDIT_OVERHEAD) over EVENT, EVENT_PART and RAW records. The agent starts with
- * `window` and may go below zero by nothing: it sends a record only if the credit covers it. CREDIT gives more. STATUS, END, FAIL and
+ * Flow control: per job, agent -> gateway, in bytes of (len + DGON_WIRE_CREDIT_OVERHEAD) over
+ * EVENT, EVENT_PART and RAW records. The agent starts with `window` and may go below zero by
+ * nothing: it sends a record only if the credit covers it. CREDIT gives more. STATUS, END, FAIL and
  * CANCELLED cost nothing and are at most DGON_WIRE_FINAL_MAX bytes.
  */
 #ifndef DGON_WIRE_H
@@ -48,42 +54,47 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DGON_WIRE_PROTOCOL        "dgon.v1"
-#define DGON_WIRE_VERSION         1
-#define DGON_WIRE_HEADER          12u
-#define DGON_WIRE_RECORD_MAX      8192u          /* payload of one record; a longer event is cut into EVENT_PARTs */
-#define DGON_WIRE_CREDIT_OVERHEAD 16u            /* charged per record beside its payload (>= the ring's own header) */
-#define DGON_WIRE_FINAL_MAX       2048u          /* payload of STATUS, END, FAIL, CANCELLED */
-#define DGON_WIRE_MESSAGE_MAX     (256u * 1024u) /* one binary message */
-#define DGON_WIRE_CONTROL_MAX     (256u * 1024u) /* one text message */
-#define DGON_WIRE_MODELS_MAX      256u
-#define DGON_WIRE_SLOTS_MAX       16384u
-#define DGON_WIRE_NAME_MAX        128u           /* model name */
-#define DGON_WIRE_ID_MAX          64u            /* agent id */
+#define DGON_WIRE_PROTOCOL "dgon.v1"
+#define DGON_WIRE_VERSION  1
+#define DGON_WIRE_HEADER   12u
+#define DGON_WIRE_RECORD_MAX \
+    8192u /* payload of one record; a longer event is cut into EVENT_PARTs */
+#define DGON_WIRE_CREDIT_OVERHEAD \
+    16u /* charged per record beside its payload (>= the ring's own header) */
+#define DGON_WIRE_FINAL_MAX   2048u          /* payload of STATUS, END, FAIL, CANCELLED */
+#define DGON_WIRE_MESSAGE_MAX (256u * 1024u) /* one binary message */
+#define DGON_WIRE_CONTROL_MAX (256u * 1024u) /* one text message */
+#define DGON_WIRE_MODELS_MAX  256u
+#define DGON_WIRE_SLOTS_MAX   16384u
+#define DGON_WIRE_NAME_MAX    128u /* model name */
+#define DGON_WIRE_ID_MAX      64u  /* agent id */
 
 typedef enum dgon_rec {
     DGON_REC_NONE = 0,
-    DGON_REC_BODY = 1,       /* gateway -> agent: next piece of the request body */
-    DGON_REC_STATUS = 2,     /* agent -> gateway: u16 big-endian; 102 = accepted */
-    DGON_REC_EVENT = 3,      /* one JSON text in UTF-8 without control characters, or its last piece */
+    DGON_REC_BODY = 1,   /* gateway -> agent: next piece of the request body */
+    DGON_REC_STATUS = 2, /* agent -> gateway: u16 big-endian; 102 = accepted */
+    DGON_REC_EVENT = 3,  /* one JSON text in UTF-8 without control characters, or its last piece */
     DGON_REC_EVENT_PART = 4, /* a piece of a long event, more follows; may cut a character */
     DGON_REC_RAW = 5,        /* piece of a non-streamed JSON answer */
-    DGON_REC_END = 6,        /* success; JSON {"usage":{…}|null,"finish":"stop","timings":{…}} */
-    DGON_REC_FAIL = 7,       /* JSON of dgon_error_pack() */
-    DGON_REC_CANCELLED = 8,  /* the agent's slot is free again after a CANCEL; empty */
-    DGON_REC_CREDIT = 9,     /* gateway -> agent: u32 big-endian, bytes added to the job's credit */
-    DGON_REC_CANCEL = 10,    /* gateway -> agent: stop this job; empty. Answered by CANCELLED, or END/FAIL if that was under way */
+    DGON_REC_END = 6,       /* success; JSON {"usage":{…}|null,"finish":"stop","timings":{…}} */
+    DGON_REC_FAIL = 7,      /* JSON of dgon_error_pack() */
+    DGON_REC_CANCELLED = 8, /* the agent's slot is free again after a CANCEL; empty */
+    DGON_REC_CREDIT = 9,    /* gateway -> agent: u32 big-endian, bytes added to the job's credit */
+    DGON_REC_CANCEL = 10,   /* gateway -> agent: stop this job; empty. Answered by CANCELLED, or
+                               END/FAIL if that was under way */
     DGON_REC_MAX = 11
 } dgon_rec;
 
-/* WebSocket close codes of our own (4400-4499) beside RFC 6455's 1000, 1008, 1011, 1012 (restart), 1013 (try later). */
+/* WebSocket close codes of our own (4400-4499) beside RFC 6455's 1000, 1008, 1011, 1012 (restart),
+ * 1013 (try later). */
 typedef enum dgon_close {
-    DGON_CLOSE_PROTOCOL = 4400,  /* malformed control message or record; no hello within 5 s */
-    DGON_CLOSE_TIMEOUT = 4408,   /* a cancel was never confirmed */
-    DGON_CLOSE_DUPLICATE = 4409, /* another instance with this agent id is alive; retry after 60 s */
+    DGON_CLOSE_PROTOCOL = 4400, /* malformed control message or record; no hello within 5 s */
+    DGON_CLOSE_TIMEOUT = 4408,  /* a cancel was never confirmed */
+    DGON_CLOSE_DUPLICATE =
+        4409, /* another instance with this agent id is alive; retry after 60 s */
     DGON_CLOSE_TOO_BIG = 4413,
-    DGON_CLOSE_VERSION = 4426,   /* no common protocol version; retry after 60 s */
-    DGON_CLOSE_FULL = 4429       /* agent, link or model table is full; retry after 60 s */
+    DGON_CLOSE_VERSION = 4426, /* no common protocol version; retry after 60 s */
+    DGON_CLOSE_FULL = 4429     /* agent, link or model table is full; retry after 60 s */
 } dgon_close;
 
 typedef struct dgon_record {
@@ -97,9 +108,12 @@ typedef struct dgon_record {
 
 /* Writes the 12 header bytes. Any thread. */
 void dgon_wire_put_header(unsigned char out[DGON_WIRE_HEADER], const dgon_record *r);
-/* Reads the record at p[*at]; on DGON_OK *at is behind it. DGON_DONE: the message ended exactly here. DGON_EPROTO: cut, or type out of
- * range, or a length that is not the type's own (STATUS 2, CREDIT 4, CANCEL and CANCELLED 0); DGON_ETOOBIG: len over DGON_WIRE_RECORD_MAX (over DGON_WIRE_FINAL_MAX for END and FAIL). Checks the header before any addition. */
-DGON_MUST_USE dgon_status dgon_wire_next(const unsigned char *p, size_t n, size_t *at, dgon_record *r);
+/* Reads the record at p[*at]; on DGON_OK *at is behind it. DGON_DONE: the message ended exactly
+ * here. DGON_EPROTO: cut, or type out of range, or a length that is not the type's own (STATUS 2,
+ * CREDIT 4, CANCEL and CANCELLED 0); DGON_ETOOBIG: len over DGON_WIRE_RECORD_MAX (over
+ * DGON_WIRE_FINAL_MAX for END and FAIL). Checks the header before any addition. */
+DGON_MUST_USE dgon_status dgon_wire_next(const unsigned char *p, size_t n, size_t *at,
+                                         dgon_record *r);
 const char *dgon_rec_str(uint8_t type);
 
 /* [A-Za-z0-9._:/@+-]{1,128} and [A-Za-z0-9._-]{1,64}: 1 if so, else 0. */
