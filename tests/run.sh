@@ -66,7 +66,7 @@ end_to_end() {
     venv
     mkdir -p "$top/build/e2e"
     rm -f "$top/build/e2e/count"
-    DGON_OBJ=$obj DGON_CACHE=$cache "$top/build/venv/bin/python" -m pytest -c "$top/tests/e2e/pytest.ini" \
+    DGON_OBJ=${e2e_obj:-$obj} DGON_CACHE=$cache "$top/build/venv/bin/python" -m pytest -c "$top/tests/e2e/pytest.ini" \
         --rootdir "$top/tests/e2e" "$@" "$top/tests/e2e" </dev/null &
     wait $! || true
     read -r p f 2>/dev/null <"$top/build/e2e/count" || f=1
@@ -78,6 +78,10 @@ other_builds() {
     configure_in "$top/build/sanitize" --enable-sanitize=address,undefined --enable-werror
     step "make with ASan and UBSan" "$top/build/sanitize/make.log" make -C "$top/build/sanitize" -j"$jobs"
     make_check "make check with ASan and UBSan" "$top/build/sanitize"
+    echo "module and agent with ASan and UBSan, end to end:"
+    e2e_obj=$top/build/sanitize end_to_end -k "test_chat_basic or test_cancel or test_faults or test_queue or test_agent_echo or test_agent_backends"
+    echo "agent under valgrind:"
+    DGON_AGENT_WRAPPER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" end_to_end -k test_agent_echo
     configure_in "$top/build/clang" CC=clang --enable-werror
     step "make with clang, warnings are errors" "$top/build/clang/make.log" make -C "$top/build/clang" -j"$jobs"
     configure_in "$top/build/thread" --disable-module --disable-agent --enable-sanitize=thread

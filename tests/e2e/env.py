@@ -192,7 +192,8 @@ class Gateway:
                 more = {"LD_PRELOAD": lib, "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1"}
             self.process = subprocess.Popen(
                 [find_httpd(), "-DFOREGROUND", "-f", self.dir / "httpd.conf", *switches], env=environment(**more),
-                stdin=subprocess.DEVNULL, stdout=(self.dir / "httpd.out").open("w"), stderr=subprocess.STDOUT)
+                stdin=subprocess.DEVNULL, stdout=(self.dir / "httpd.out").open("w"), stderr=subprocess.STDOUT,
+                start_new_session=True)  # worker and prefork end by a signal to their whole process group, which must not be ours
             try:
                 wait_for(lambda: self.process.poll() is not None or listening(port), 20, "listening httpd")
                 assert self.process.poll() is None, "httpd did not start"
