@@ -141,7 +141,8 @@ install_packages() {
     $sudo dpkg --configure -a # an earlier run may have been stopped in the middle
     for try in 1 2 3; do
         [ "$try" = 1 ] || sleep $((try * 5))
-        apt update && apt install -y --no-install-recommends $1 && return
+        apt update || echo "one of the package lists could not be renewed: going on with what there is"
+        apt install -y --no-install-recommends $1 && return
         echo "try $try failed"
     done
     return 1

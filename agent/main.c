@@ -2,6 +2,7 @@
 #include "agent.h"
 
 #include "agent_os.h"
+#include "dgon/alloc.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -78,6 +79,7 @@ int main(int argc, char **argv)
 {
     options o = {.config = agent_os_default_config()};
     int code = AGENT_EXIT_OK;
+    dgon_alloc_hook_json();
     if (!read_options(argc, argv, &o, &code)) {
         return code;
     }
