@@ -134,7 +134,8 @@ int mod_dgon_agent_handler(request_rec *r)
     if (!has_token(r, "Sec-WebSocket-Protocol", DGON_WIRE_PROTOCOL))
         return refuse(r, HTTP_BAD_REQUEST, "websocket_protocol",
                       "Sec-WebSocket-Protocol " DGON_WIRE_PROTOCOL " is needed.");
-    if (apr_table_get(r->headers_in, "Content-Length") != NULL ||
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+    if ((length != NULL && strcmp(length, "0") != 0) ||
         apr_table_get(r->headers_in, "Transfer-Encoding") != NULL)
         return refuse(r, HTTP_BAD_REQUEST, "unexpected_body", "An upgrade has no body.");
     if (!token_known(r)) {

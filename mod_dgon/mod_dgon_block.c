@@ -25,9 +25,23 @@ static int get_thread_fd(void)
     return thread_fd;
 }
 
-static void wait_for_news(mod_dgon_stream *s, int client, uint64_t due)
+/* A FIN came: the client is gone, or it has only ended its sending. A gone client's kernel answers
+ * what we write with a reset, which the next poll shows. True: go on. */
+static bool half_closed(mod_dgon_stream *s)
 {
-    struct pollfd p[2] = {{.fd = s->wakefd, .events = POLLIN}, {.fd = client, .events = POLLRDHUP}};
+    dgon_buf comment;
+    if (!s->streaming || s->in_event)
+        return false;
+    dgon_buf_init(&comment, 64);
+    bool ok = mod_dgon_client_probe(s, &comment);
+    dgon_buf_fini(&comment);
+    return ok;
+}
+
+/* `client`: the socket, or negative; *events: what it is still asked for. */
+static void wait_for_news(mod_dgon_stream *s, int client, short *events, uint64_t due)
+{
+    struct pollfd p[2] = {{.fd = s->wakefd, .events = POLLIN}, {.fd = client, .events = *events}};
     int most = s->c->master != NULL ? H2_LOOK_MS : MOD_DGON_TICK_MS;
     int wait = due > s->now && due - s->now < (uint64_t)most ? (int)(due - s->now) : most;
     int n = poll(p, client >= 0 ? 2 : 1, wait);
@@ -36,8 +50,15 @@ static void wait_for_news(mod_dgon_stream *s, int client, uint64_t due)
         ssize_t got = read(s->wakefd, &sink, sizeof(sink));
         (void)got;
     }
-    if (n > 0 && client >= 0 && (p[1].revents & (POLLERR | POLLHUP | POLLRDHUP)))
+    if (n <= 0 || client < 0)
+        return;
+    if (p[1].revents & (POLLERR | POLLHUP)) {
         s->c->aborted = 1;
+    } else if (p[1].revents & POLLRDHUP) {
+        *events = 0;
+        if (!half_closed(s))
+            s->c->aborted = 1;
+    }
 }
 
 static void end(mod_dgon_stream *s, mod_dgon_pump how)
@@ -60,6 +81,7 @@ int mod_dgon_client_block(mod_dgon_stream *s)
 {
     mod_dgon_engine *e = s->engine;
     int client = -1;
+    short events = POLLRDHUP;
     s->wakefd = get_thread_fd();
     if (s->wakefd < 0) {
         dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
@@ -95,7 +117,7 @@ int mod_dgon_client_block(mod_dgon_stream *s)
                 break;
             }
         }
-        wait_for_news(s, client, due);
+        wait_for_news(s, client, &events, due);
     }
     mod_dgon_client_gone(s);
     atomic_fetch_sub(&e->workers_waiting, 1);

@@ -216,12 +216,11 @@ mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
     s->over = true;
     let_go(s);
     count(s, DGON_COUNT_FAILED, 1);
-    /* not the message: a backend may quote the prompt in it */
+    /* not the message: a backend may quote the prompt in it, in its code too */
     const char *id = apr_table_get(s->r->err_headers_out, "x-request-id");
-    const char *code = s->error.code;
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, s->r, "DGON0040: %s: job for model %s failed: %d %s",
                   id != NULL ? id : "-", s->model, s->error.http,
-                  dgon_wire_is_agent_id(code, strlen(code)) ? code : "-");
+                  dgon_error_code_for_log(&s->error));
     if (!s->headers_sent) {
         if (mod_dgon_error_prepare(s->r, &s->error, out) != DGON_OK)
             return PUMP_BROKEN;
@@ -251,7 +250,7 @@ void mod_dgon_client_gone(mod_dgon_stream *s)
 
 bool mod_dgon_client_probe(mod_dgon_stream *s, dgon_buf *out)
 {
-    if (mod_dgon_conn_blocked(s->mc))
+    if (s->mc != NULL && mod_dgon_conn_blocked(s->mc))
         return true;
     mod_dgon_client_begin(s);
     if (dgon_sse_write_comment(out, "ping") != DGON_OK)

@@ -189,24 +189,42 @@ static bool job_fits(const dgon_registry *r, uint32_t slot, const fits *f)
     return false;
 }
 
-/* The oldest waiting job of the model that fits; *word as it was seen. */
-static uint32_t oldest(const dgon_registry *r, uint32_t model, const fits *f, uint64_t *word)
+typedef struct waiter {
+    uint32_t slot; /* DGON_NONE: none */
+    uint64_t arrival, word;
+} waiter;
+
+/* Among the slots below `end`: the oldest waiting job of the model that fits and came before
+ * `best`; else `best`. */
+static waiter older(const dgon_registry *r, uint32_t model, const fits *f, uint32_t end,
+                    waiter best)
 {
-    uint32_t best = DGON_NONE, high = dgon_job_high(r);
-    uint64_t best_arrival = UINT64_MAX;
-    for (uint32_t i = 0; i < high; i++) {
+    for (uint32_t i = 0; i < end; i++) {
         uint64_t w = atomic_load_explicit(&r->job_word[i], memory_order_acquire);
         if ((w >> 33 & 7) != DGON_JOB_QUEUED ||
             atomic_load_explicit(&r->job_model[i], memory_order_relaxed) != model)
             continue;
         uint64_t arrival = atomic_load_explicit(&r->arrival[i], memory_order_relaxed);
-        if (arrival >= best_arrival || dgon_jobw_of(w).gone || !job_fits(r, i, f))
+        if (arrival >= best.arrival || dgon_jobw_of(w).gone || !job_fits(r, i, f))
             continue;
-        best = i;
-        best_arrival = arrival;
-        *word = w;
+        best = (waiter){.slot = i, .arrival = arrival, .word = w};
     }
     return best;
+}
+
+/* The oldest waiting job of the model that fits; *word as it was seen. A job may have come into a
+ * slot that we had passed already, before the one that we then found: so what lies below that one
+ * is looked at again, until nothing older is there. */
+static uint32_t oldest(const dgon_registry *r, uint32_t model, const fits *f, uint64_t *word)
+{
+    waiter none = {.slot = DGON_NONE, .arrival = UINT64_MAX};
+    waiter best = older(r, model, f, dgon_job_high(r), none);
+    for (uint32_t last = DGON_NONE; best.slot != last && best.slot != DGON_NONE;) {
+        last = best.slot;
+        best = older(r, model, f, last, best);
+    }
+    *word = best.word;
+    return best.slot;
 }
 
 typedef struct choice {

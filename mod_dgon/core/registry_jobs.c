@@ -189,17 +189,16 @@ void dgon_job_drop(dgon_registry *r, uint32_t slot, uint64_t w)
 {
     dgon_jobw j = dgon_jobw_of(w);
     uint64_t next;
+    /* before the slot is free: the next owner's model is another one */
+    uint32_t model = dgon_job_model(r, slot);
     while (!dgon_job_move(r, slot, w, DGON_JOB_RELEASE, &next)) {
         uint64_t now = dgon_get(&r->job_word[slot]);
         if (now == w || dgon_jobw_of(now).gen != j.gen)
             return; /* nothing to release any more */
         w = now;
     }
-    if (dgon_jobw_of(w).phase == DGON_JOB_QUEUED) {
-        uint32_t model = dgon_job_model(r, slot);
-        if (model != DGON_NONE)
-            dgon_count_down(&r->waiting[model], 1);
-    }
+    if (dgon_jobw_of(w).phase == DGON_JOB_QUEUED && model != DGON_NONE)
+        dgon_count_down(&r->waiting[model], 1);
     tell_link(r, slot, dgon_jobw_of(next));
 }
 

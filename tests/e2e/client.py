@@ -27,6 +27,7 @@ class Answer:
     started: float = 0.0
     head_at: float = 0.0
     ended: float = 0.0
+    port: int = 0  # our own
 
     @property
     def json(self):
@@ -227,8 +228,9 @@ async def ask(url, headers=None, on_event=None, limit=None, body=None, path="/v1
         return Answer(outcome="broken", started=begin, ended=time.monotonic())
     async with c:
         c.send("POST", path, question(**plan) if body is None else body, headers)
+        port = c.writer.get_extra_info("sockname")[1]
         a = await c.receive(on_event, limit)
-        a.started = begin
+        a.started, a.port = begin, port
         return a
 
 

@@ -109,6 +109,23 @@ def open_fds(pid):
         return 0
 
 
+def sockets(pid):
+    """inode: (local port, remote port) of the TCP sockets that a process has open over IPv4."""
+    inodes = set()
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                name = os.readlink(f"/proc/{pid}/fd/{fd}")
+                if name.startswith("socket:["):
+                    inodes.add(name[8:-1])
+    found = {}
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        part = line.split()
+        if part[9] in inodes:
+            found[part[9]] = tuple(int(part[i].rpartition(":")[2], 16) for i in (1, 2))
+    return found
+
+
 def stop_process(process, name, seconds=8):
     if process.poll() is None:
         process.terminate()
@@ -249,7 +266,7 @@ class Gateway:
 
 
 class Agent:
-    def __init__(self, gateway, backend, id="agent-1", slots=64, kind="openai", more="", drain=5):
+    def __init__(self, gateway, backend, id="agent-1", slots=64, kind="openai", more="", drain=5, links=4, level="info"):
         self.gateway, self.id = gateway, id
         self.log = gateway.dir / f"{id}.log"
         conf = gateway.dir / f"{id}.conf"
@@ -260,9 +277,9 @@ class Agent:
         conf.write_text(
             f"[gateway]\nurl = {scheme}://127.0.0.1:{gateway.port}/dgon/agent\ntoken_file = {token}\n"
             + (f"ca_file = {gateway.dir}/tls.crt\n" if gateway.tls else "")
-            + f"[agent]\nid = {id}\nslots = {slots}\ndrain = {drain}\nmodels_interval = 1\n"
+            + f"[agent]\nid = {id}\nslots = {slots}\ndrain = {drain}\nmodels_interval = 1\nlinks = {links}\n"
             + (f'[backend "main"]\nkind = {kind}\n' + ("" if kind == "echo" else f"url = {backend}\n") + more)
-            + f"[log]\nlevel = info\nlog_file = {self.log}\n")
+            + f"[log]\nlevel = {level}\nlog_file = {self.log}\n")
         self.conf = conf
         self.process = None
 

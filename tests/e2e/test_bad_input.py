@@ -54,7 +54,7 @@ def test_bad_body(stack, name):
     async def timed():
         times = []
         async with client.Connection(stack.url) as c:
-            for _ in range(5):
+            for _ in range(9):
                 begin = time.monotonic()
                 c.send("POST", "/v1/chat/completions", BAD_BODIES[name], {"Content-Type": "application/json"})
                 a = await c.receive()
@@ -70,7 +70,7 @@ def test_bad_body(stack, name):
         return times
 
     times = asyncio.run(timed())
-    assert min(times) < 0.005 and statistics.median(times) < 0.02, times
+    assert statistics.median(times) < 0.005, times
 
 
 def test_unknown_model(stack):
@@ -169,10 +169,23 @@ def upgrade(**more):
 ])
 def test_refused_upgrade(stack, name, headers, status):
     stack.gateway.expect("DGON0060")
-    begin = time.monotonic()
-    a = asyncio.run(client.fetch(stack.url, "/dgon/agent", headers=headers))
-    assert a.status == status, (a.status, a.body)
-    assert time.monotonic() - begin < 0.1
+    times = []
+    for _ in range(9):
+        a = asyncio.run(client.fetch(stack.url, "/dgon/agent", headers=headers))
+        client.check_error(a, status)
+        times.append(a.ended - a.started)
+    assert statistics.median(times) < 0.005, times
+
+
+@pytest.mark.parametrize("headers", [upgrade(), upgrade(**{"Content-Length": "0"}), upgrade(Upgrade="WebSocket", Connection="keep-alive, upgrade")])
+def test_good_upgrades(stack, headers):
+    async def run():
+        async with client.Connection(stack.url) as c:
+            c.send("GET", "/dgon/agent", headers=headers)
+            return (await c.reader.readuntil(b"\r\n\r\n")).decode()
+
+    head = asyncio.run(run())
+    assert head.startswith("HTTP/1.1 101 ") and "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head, head
 
 
 HELLO = {"type": "hello", "protocol": [1, 1], "agent": "liar", "instance": "0123456789abcdef", "version": "0",
@@ -207,9 +220,9 @@ def test_lying_agent_is_closed(stack, name, frames, codes):
         async with websockets.connect(
             stack.url.replace("http", "ws") + "/dgon/agent", subprotocols=["dgon.v1"], additional_headers=TOKEN,
             proxy=None, compression=None, max_size=None) as ws:
-            begin = time.monotonic()
             try:
                 for f in frames:
+                    begin = time.monotonic()
                     await ws.send(f)
                 while True:
                     await asyncio.wait_for(ws.recv(), 5)
@@ -217,9 +230,12 @@ def test_lying_agent_is_closed(stack, name, frames, codes):
                 pass
             return ws.close_code, time.monotonic() - begin
 
-    code, took = asyncio.run(talk())
-    assert code in codes, code
-    assert took < 0.5
+    times = []
+    for _ in range(5):
+        code, took = asyncio.run(talk())
+        assert code in codes, code
+        times.append(took)
+    assert statistics.median(times) < 0.005, times
     asyncio.run(client.ask(stack.url, tokens=2)).check_done(2)
 
 

@@ -1,7 +1,7 @@
 """A client that goes away stops its work at the backend, in each phase, and its slot is free again."""
 
 import asyncio
-import json
+import statistics
 import time
 
 import pytest
@@ -65,7 +65,7 @@ def test_in_mid_stream_of_a_silent_backend(fleet):
 
 
 def test_half_closed_client(fleet):
-    """A client that has only ended its sending gets its whole answer, or is taken for gone: never something between."""
+    """A client that has only ended its sending gets its whole answer."""
     async def run():
         async with client.Connection(fleet.url) as c:
             c.send("POST", "/v1/chat/completions", client.question(tokens=30, gap=0.02, label="half"))
@@ -73,12 +73,7 @@ def test_half_closed_client(fleet):
             await c.finish_sending()
             return await c.receive()
 
-    a = asyncio.run(run())
-    r = fleet.backend.wait_request("half", lambda r: r["aborted"] or r["end"])
-    if r["end"]:
-        a.check_done(30)
-    else:
-        assert a.outcome == "broken"
+    asyncio.run(run()).check_done(30)
 
 
 def test_queued_job_never_reaches_the_backend(fleet):
@@ -100,16 +95,21 @@ def test_queued_job_never_reaches_the_backend(fleet):
 
 
 def test_latency_and_no_stuck_slot(fleet):
-    """Many cancels in a row on four slots: a stuck slot would stop it."""
-    took = []
-    for i in range(40):
-        label = f"many-{i}"
-        gone = asyncio.run(leave(fleet.url, label, after_tokens, tokens=1000, gap=0.01))
-        took.append(check_abort(fleet, label, gone))
-    took.sort()
-    assert took[len(took) // 2] < 0.02, took
+    """Many cancels in a row on four slots, in every phase: a stuck slot would stop it."""
+    phases = {"head": dict(head=30), "mute": dict(first=30), "mid": dict(tokens=1000, gap=0.01),
+              "quiet": dict(tokens=1000, at=5, do="silent"), "whole": dict(head=30, stream=False)}
+    took = {phase: [] for phase in phases}
+    for i in range(30):
+        for phase, plan in phases.items():
+            label = f"many-{phase}-{i}"
+            when = after_tokens if phase in ("mid", "quiet") else at_backend(fleet, label)
+            took[phase].append(check_abort(fleet, label, asyncio.run(leave(fleet.url, label, when, **plan))))
+    slower = 10 if env.SANITIZED else 1
+    for phase, t in took.items():
+        assert statistics.median(t) <= 0.005 * slower, (phase, t)
+    every = sorted(x for t in took.values() for x in t)
+    assert every[int(len(every) * 0.99)] <= 0.05 * slower, every
     env.check_slots_free(fleet.gateway, 4)
-    (fleet.gateway.dir / "cancel.json").write_text(json.dumps({"p50_ms": took[20] * 1e3, "max_ms": took[-1] * 1e3}))
 
 
 def test_a_crowd_that_leaves_at_once(fleet):

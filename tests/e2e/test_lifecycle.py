@@ -17,8 +17,8 @@ STREAMS = 200
 class Crowd:
     """So many streams at once, a new one for each that ends, until stop()."""
 
-    def __init__(self, url, n=STREAMS, **plan):
-        self.url, self.n, self.plan = url, n, plan
+    def __init__(self, url, n=STREAMS, models=("fault",), **plan):
+        self.url, self.n, self.models, self.plan = url, n, models, plan
         self.answers = []
         self.stopping = False
 
@@ -32,9 +32,9 @@ class Crowd:
         k = 0
         while not self.stopping:
             begin = time.monotonic()
-            label = f"s{i}.{k}"
-            a = await client.ask(self.url, label=label, **self.plan)
-            a.label = label
+            label, model = f"s{i}.{k}", self.models[i % len(self.models)]
+            a = await client.ask(self.url, model=model, label=label, **self.plan)
+            a.label, a.model = label, model
             self.answers.append(a)
             k += 1
             if a.outcome != "done":  # as a client does that tries again
@@ -147,44 +147,90 @@ def test_full_restart_with_500_streams(make_stack):
 
 @pytest.mark.timeout(240)
 def test_kill_children(make_stack):
-    """100 times kill -9 of a random child of four."""
-    s = make_stack(slots=STREAMS + 20, children=4, threads=16)
+    """100 times kill -9 of a random child of four. Each model has an agent with one link, so that it is known
+    for each stream which two children it goes through: if both live on, it ends well."""
+    s = make_stack(slots=STREAMS, children=4, threads=16, links=1)
     s.gateway.expect("AH00052.*signal Killed|DGON0030|DGON0040")
+    other = env.Backend(models="other").start()
+    s.add_agent(backend=other, model="other", slots=STREAMS, links=1)
+    agents = dict(zip(("fault", "other"), s.agents))
     random.seed(7)
+    before = {a.process.pid: env.open_fds(a.process.pid) for a in s.agents}
+    kills = []  # (moment, ports of the clients of the killed child, models whose link it had)
 
-    def files():
-        return sum(env.open_fds(p) for p in s.gateway.worker_pids()) / max(1, len(s.gateway.worker_pids()))
-
-    before = env.open_fds(s.agent.process.pid)
+    def kill():
+        pids = s.gateway.worker_pids()
+        if not pids:
+            return
+        pid = random.choice(pids)
+        os.kill(pid, signal.SIGSTOP)  # nothing may change while we look
+        ports = {remote for local, remote in env.sockets(pid).values() if local == s.gateway.port}
+        links = {m for m, a in agents.items() if ports & {local for local, _ in env.sockets(a.process.pid).values()}}
+        os.kill(pid, signal.SIGKILL)
+        kills.append((time.monotonic(), ports, links))
 
     async def run():
-        async with Crowd(s.url, tokens=30, gap=0.1) as crowd:
+        async with Crowd(s.url, models=("fault", "other"), tokens=30, gap=0.1) as crowd:
             for _ in range(100):
-                pids = s.gateway.worker_pids()
-                if pids:
-                    os.kill(random.choice(pids), signal.SIGKILL)
+                await asyncio.to_thread(kill)
                 await asyncio.sleep(0.6)
         return crowd
 
-    crowd = asyncio.run(run())
-    for a in crowd.answers:
-        a.check_not_silent()
-        if a.events:
-            a.check_tokens()
-    good = sum(a.outcome == "done" for a in crowd.answers)
-    assert good > STREAMS, summary(crowd.answers)
-    time.sleep(1)
-    at_rest(s, STREAMS + 20)
-    env.wait_for(lambda: env.open_fds(s.agent.process.pid) <= before + 8, 10, "closed files of the agent")
-    env.wait_for(lambda: s.backend.set()["connections"] <= STREAMS + 24, 5, "closed connections at the backend")
-    assert all(r["end"] or r["aborted"] for r in s.backend.requests()), "a job still runs at the backend"
+    try:
+        crowd = asyncio.run(run())
+        untouched, harmed = 0, []
+        for a in crowd.answers:
+            a.check_not_silent()
+            if a.events:
+                a.check_tokens()
+            near = [k for k in kills if a.started - 0.1 <= k[0] <= a.ended + 0.1]
+            if a.port and not any(a.port in ports or a.model in links for _, ports, links in near):
+                untouched += 1
+                harmed += [a] * (a.outcome != "done")
+        assert len(kills) > 90
+        assert untouched > STREAMS and not harmed, (untouched, len(harmed), summary(harmed))
+        assert sum(a.outcome == "done" for a in crowd.answers) > untouched / 2, summary(crowd.answers)
+        time.sleep(1)
+        at_rest(s, STREAMS)
+        env.check_slots_free(s.gateway, STREAMS, "other")
+        for pid, n in before.items():
+            env.wait_for(lambda: env.open_fds(pid) <= n + 8, 10, "closed files of the agents")
+        for b in (s.backend, other):
+            env.wait_for(lambda: b.set()["connections"] <= STREAMS + 4, 5, "closed connections at the backend")
+            assert all(r["end"] or r["aborted"] for r in b.requests()), "a job still runs at the backend"
+    finally:
+        s.agents.pop().stop()
+        other.stop()
+
+
+def test_stopped_child(make_stack):
+    """A child that stands still (SIGSTOP) holds up its own streams only, and goes on with them afterwards."""
+    s = make_stack(slots=40, children=2, threads=16)
+
+    async def run():
+        running = [asyncio.ensure_future(client.ask(s.url, tokens=60, gap=0.1)) for _ in range(20)]
+        await asyncio.sleep(1)
+        pid = s.gateway.worker_pids()[0]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            new = [await asyncio.wait_for(client.ask(s.url, tokens=5, gap=0.02), 3) for _ in range(10)]
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        return await asyncio.wait_for(asyncio.gather(*running), 20), new
+
+    running, new = asyncio.run(run())
+    for a in running:
+        a.check_done(60)
+    for a in new:
+        a.check_done(5)
+    at_rest(s, 40)
 
 
 @pytest.mark.timeout(240)
 def test_kill_agents(make_stack):
     """100 times kill -9 of one of three agents; who was served by another one notices nothing."""
     s = make_stack(slots=100, children=2, threads=32)
-    s.gateway.expect("DGON")
+    s.gateway.expect("DGON0040")
     backends = [s.backend]
     for _ in range(2):
         backends.append(env.Backend().start())
@@ -234,7 +280,7 @@ def test_kill_agents(make_stack):
 def test_agent_killed_with_a_twin_left(make_stack):
     """What had no byte yet goes to the other agent; what had one ends in an error event."""
     s = make_stack(slots=20)
-    s.gateway.expect("DGON")
+    s.gateway.expect("DGON0040")
     other = env.Backend().start()
     try:
         s.add_agent(backend=other, slots=20)

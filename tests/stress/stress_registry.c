@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -221,8 +222,16 @@ static void check_order(worker *w, dgon_job_ref x)
             dgon_job_model(w->r, i) != s.model)
             continue;
         if (dgon_registry_phase(w->r, y, NULL, NULL) == DGON_JOB_QUEUED &&
-            dgon_registry_phase(w->r, x, NULL, NULL) != DGON_JOB_FREE)
+            dgon_registry_phase(w->r, x, NULL, NULL) != DGON_JOB_FREE) {
+            fprintf(stderr,
+                    "model %u: slot %u (arrival %llu) before slot %u (arrival %llu, in the queue "
+                    "since %llu), counter %u\n",
+                    s.model, x.slot, (unsigned long long)s.arrival, i,
+                    (unsigned long long)dgon_get(&w->r->arrival[i]),
+                    (unsigned long long)(since & 0xffffffffff),
+                    dgon_count_of(dgon_get(&w->r->waiting[s.model])));
             die("a job was overtaken");
+        }
         atomic_fetch_add_explicit(&sh->checks, 1, memory_order_relaxed);
     }
 }
@@ -387,6 +396,8 @@ static pid_t start(void *seg, size_t size, uint32_t me, rng *g)
     if (pid < 0)
         die("fork");
     if (pid == 0) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() == 1)
+            _exit(1);
         while (!atomic_load(&sh->alive[me]))
             usleep(50);
         work(seg, size, me, seed);

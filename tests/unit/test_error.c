@@ -193,6 +193,17 @@ static bool there_and_back(void *user)
     return s == DGON_OK;
 }
 
+static void test_code_for_log(void)
+{
+    dgon_error e;
+    dgon_error_set(&e, 502, "upstream_error", NULL, "x");
+    CU_ASSERT_STRING_EQUAL(dgon_error_code_for_log(&e), "upstream_error");
+    dgon_error_set(&e, 502, NULL, NULL, "x");
+    CU_ASSERT_STRING_EQUAL(dgon_error_code_for_log(&e), "-");
+    dgon_error_set(&e, 400, "you_asked_for_my_secret", NULL, "x");
+    CU_ASSERT_STRING_EQUAL(dgon_error_code_for_log(&e), "other");
+}
+
 static void test_no_memory(void)
 {
     unit_each_alloc(there_and_back, NULL);
@@ -201,4 +212,4 @@ static void test_no_memory(void)
 UNIT_MAIN("error", {"types", test_types}, {"write", test_write},
           {"cut at a character", test_cut_at_a_character}, {"round trip", test_round_trip},
           {"pack fits a final record", test_pack_fits_a_final_record}, {"hostile", test_hostile},
-          {"no memory", test_no_memory})
+          {"code for the log", test_code_for_log}, {"no memory", test_no_memory})

@@ -27,6 +27,10 @@ void dgon_error_set(dgon_error *e, int http, const char *code, const char *param
 /* Appends {"error":{"message":…,"type":…,"param":…,"code":…}}, one line, all four keys. */
 DGON_MUST_USE dgon_status dgon_error_write(dgon_buf *out, const dgon_error *e);
 
+/* For logs: e->code if it is one of this list's, "-" if there is none, else "other". A code that a
+ * backend chose may quote the prompt. Static string. */
+const char *dgon_error_code_for_log(const dgon_error *e);
+
 /* Payload of a FAIL record, agent to gateway:
  * {"status":502,"code":…,"param":…,"message":…,"retryable":true,"requeue":false}. */
 DGON_MUST_USE dgon_status dgon_error_pack(dgon_buf *out, const dgon_error *e);
