@@ -88,8 +88,9 @@ static bool open_lws(agent_loop *l)
     info.user = l;
     info.fd_limit_per_thread = 64; /* curl's sockets are not in its table */
     info.pt_serv_buf_size = 16384;
-    info.uid = -1;
-    info.gid = -1;
+    /* -1: keep ours. Signed in one version of libwebsockets, unsigned in the next. */
+    memset(&info.uid, 0xff, sizeof info.uid);
+    memset(&info.gid, 0xff, sizeof info.gid);
     l->lws = lws_create_context(&info);
     if (l->lws == NULL) {
         return false;
