@@ -17,7 +17,7 @@ compare directives \
     "$(cat mod_dgon/mod_dgon*.c | grep -oE '"Dgon[A-Z][A-Za-z0-9]+"' | tr -d '"' | sort -u)" \
     "$(grep -oE '^[[:space:]]*#?[[:space:]]*Dgon[A-Z][A-Za-z0-9]+ ' conf/dgon.conf | tr -d '# \t' | sort -u)"
 compare keys \
-    "$(sed -n '/^static const key keys/,/^};/p' agent/agent_config.c |
+    "$(sed -n '/^static const key keys/,/^};/p' agent/agent_config_parse.c |
         sed -nE 's/^ *(CALL|A)\("([a-z]+)", "?([a-z_]+)"?.*/\2.\3/p; s/^ *G\(([a-z_]+).*/gateway.\1/p; s/^ *B\(([a-z_]+).*/backend.\1/p' | sort -u)" \
     "$(awk '/^#?\[/ { gsub(/[#\[\]]/, ""); section = $1 }
         /^#?[a-z_]+ *=/ { sub(/^#/, ""); sub(/ *=.*/, ""); print section "." $0 }' conf/agent.conf | sort -u)"
