@@ -17,13 +17,6 @@ typedef struct agent_session {
     uint32_t jobs;   /* running on this link */
 } agent_session;
 
-typedef enum agent_job_state {
-    AGENT_JOB_BODY = 0, /* the request's body is coming in */
-    AGENT_JOB_WAITING,  /* asked the backend, no byte yet */
-    AGENT_JOB_RUNNING,  /* the answer flows */
-    AGENT_JOB_FINISHING /* the answer is complete, records wait for credit */
-} agent_job_state;
-
 /* NULL when memory is short. */
 agent_jobs *agent_jobs_create(agent_loop *loop, agent_http *http, agent_models *models,
                               uint32_t body_max);

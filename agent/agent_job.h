@@ -1,0 +1,91 @@
+/* One job, from the inside: shared by agent_jobs.c (the table), agent_job_run.c (backend) and
+ * agent_job_send.c (gateway). Everybody else sees agent_jobs.h. */
+#ifndef AGENT_JOB_H
+#define AGENT_JOB_H
+
+#include "agent_jobs.h"
+
+#define AGENT_JOBS_BUCKETS 1024u
+
+typedef enum agent_job_state {
+    AGENT_JOB_BODY = 0, /* the request's body is coming in */
+    AGENT_JOB_WAITING,  /* asked the backend, no byte yet */
+    AGENT_JOB_RUNNING,  /* the answer flows */
+    AGENT_JOB_FINISHING /* the answer is complete, records wait for credit */
+} agent_job_state;
+
+typedef struct agent_job {
+    struct agent_job *next; /* of the bucket */
+    agent_jobs *table;
+    agent_link *link;
+    agent_backend *backend;
+    const agent_backend_ops
+        *ops; /* of its kind when the job began: the backend may change its kind later */
+    agent_request *request;
+    agent_timer *timer; /* echo */
+    agent_exchange x;
+    bool begun; /* x is set up */
+    uint32_t number;
+    uint8_t attempt;
+    agent_job_state state;
+    bool stream, paused;
+    uint8_t final; /* type of the last record, once it is known */
+    dgon_buf final_payload;
+    dgon_buf body; /* request; then a whole or wrong answer of the backend */
+    uint64_t body_left;
+    dgon_buf pending; /* records without credit */
+    size_t pending_at;
+    int64_t credit;
+    uint32_t piece; /* longest record: the window must be able to cover it */
+    uint64_t started_ms, last_ms;
+    uint32_t events;
+    int64_t created;
+    char id[65], model[DGON_WIRE_NAME_MAX + 1], public_model[DGON_WIRE_NAME_MAX + 1],
+        traceparent[56];
+} agent_job;
+
+struct agent_jobs {
+    agent_loop *loop;
+    agent_http *http;
+    agent_models *models;
+    uint32_t body_max, slots, count;
+    bool draining;
+    agent_job *buckets[AGENT_JOBS_BUCKETS];
+};
+
+/* --- agent_jobs.c --- */
+
+/* Takes the job out of the table and frees it; its request must be over already. */
+void agent_job_free(agent_job *j);
+
+/* --- agent_job_run.c --- */
+
+/* The body is whole: translates it and asks the backend. May free the job. */
+void agent_job_run(agent_job *j);
+/* Credit came or the link is free again: sends what waits, then goes on reading the backend. May
+ * free the job. */
+void agent_job_go_on(agent_job *j);
+/* The request at the backend is over for this job. Inside its own callback it can only be let go.
+ */
+void agent_job_drop_request(agent_job *j, bool inside);
+/* One line at level debug. */
+void agent_job_log_end(const agent_job *j, const char *how);
+/* Ends the job with an error at once: what waits for credit is worthless now. Frees it. */
+void agent_job_fail(agent_job *j, const dgon_error *e);
+/* The same with an error that another agent may do better. */
+void agent_job_fail_text(agent_job *j, int http, const char *code, const char *text);
+
+/* --- agent_job_send.c --- */
+
+/* A record that needs no credit: STATUS, END, CANCELLED. */
+void agent_job_send(const agent_job *j, uint8_t type, const void *p, size_t n);
+/* FAIL, for a job that has no entry in the table (any more). */
+void agent_job_refuse(agent_link *l, uint32_t number, uint8_t attempt, const dgon_error *e);
+/* One event of the answer (a dgon_chat_emit_fn): now, or behind what waits for credit. */
+dgon_status agent_job_on_event(void *user, const char *p, size_t n);
+/* The same for a whole answer. */
+dgon_status agent_job_put_raw(agent_job *j, const char *p, size_t n);
+/* Sends what waits as far as the credit goes. True: nothing waits any more. */
+bool agent_job_send_pending(agent_job *j);
+
+#endif
