@@ -1,72 +1,18 @@
-#include "agent_links.h"
+/* All links together: their life, what comes in on them, deadlines, drain. */
+#include "agent_links_int.h"
 
 #include "agent_log.h"
 
 #include "dgon/alloc.h"
-#include "dgon/backoff.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
-#ifndef AGENT_VERSION
-#define AGENT_VERSION "0.1.0"
-#endif
-
-#define LINKS_MAX       16u
-#define BACKOFF_BASE_MS 250u
-#define BACKOFF_MAX_MS  10000u
-#define BACKOFF_SOON_MS 1000u /* ceiling while a gateway that was there may just be restarting */
-#define SOON_MS         15000u
-#define SLOW_MS         60000u /* refused for a reason that a person must change */
-#define WELCOME_MS      10000u /* from dialing to welcome */
-#define SHORT_LIFE_MS   1000u  /* a link that lived less does not reset the backoff */
-#define CLOSE_MS        3000u
+#define WELCOME_MS 10000u /* from dialing to welcome */
 #define DRAIN_QUIET_MS \
     200u /* the gateway reads `draining` before the close overtakes its last job */
-#define WINDOW_MIN 1024u
-#define SLEPT_MS   5000u
-/* A dial cannot choose its process of the gateway, but dialling again does: a handful of tries
- * finds a few of them. */
-#define SPREAD_FIRST_MS 100u
-#define SPREAD_NEXT_MS  250u
-#define SPREAD_IDLE_MS  30000u /* after too many tries that found none */
-#define SPREAD_TRIES    8u
+#define SLEPT_MS 5000u
 
-typedef struct held {
-    agent_link *link;
-    agent_session session;
-    uint64_t welcome_ms, leave_ms, leave_limit_ms;
-    uint32_t child; /* process of the gateway */
-    bool extra;     /* dialled beside another one, to reach one more process */
-    bool quiet; /* it is left without having been asked to: `draining` is given time to be read */
-} held;
-
-struct agent_links {
-    agent_links_spec spec;
-    agent_dialer *dialer;
-    agent_timer *dial_timer, *spread_timer;
-    held *links[LINKS_MAX];
-    unsigned count;
-    agent_link *current;
-    bool started, draining, dial_due, dial_wait, spread_due;
-    uint32_t children;     /* processes of the gateway, as its last welcome said */
-    unsigned spread_tries; /* extra links dialled for nothing in a row */
-    uint64_t instance;
-    dgon_backoff backoff;
-    uint64_t lost_ms; /* when the last healthy link ended, 0 = never */
-    uint64_t slept_ms;
-    char address[AGENT_OS_ADDRS_MAX][AGENT_OS_ADDR_MAX];
-    unsigned addresses, address_at;
-    char last_reason[700];
-    /* what the gateway knows of us */
-    dgon_ctl_model *models;
-    uint32_t model_count, slots;
-};
-
-/* --- small parts --- */
-
-static held *held_of(agent_links *s, const agent_link *l)
+static agent_held *held_of(agent_links *s, const agent_link *l)
 {
     for (unsigned i = 0; i < s->count; i++) {
         if (s->links[i]->link == l) {
@@ -76,380 +22,18 @@ static held *held_of(agent_links *s, const agent_link *l)
     return NULL;
 }
 
-static uint32_t slots_now(const agent_links *s)
-{
-    return s->spec.config->slots != 0 ? s->spec.config->slots : agent_models_slots(s->spec.models);
-}
-
-static bool is_talking(const agent_link *l)
-{
-    agent_link_state st = agent_link_get_state(l);
-    return st == AGENT_LINK_READY || st == AGENT_LINK_OPEN || st == AGENT_LINK_LEAVING;
-}
-
-/* --- control messages out --- */
-
-/* The codec knows no labels, which are the gateway's to show and nobody's to act on. */
-static dgon_status add_labels(dgon_buf *out, const agent_config *c)
-{
-    dgon_status st = DGON_OK;
-    if (c->label_count == 0) {
-        return DGON_OK;
-    }
-    out->len--; /* the closing brace */
-    st = dgon_buf_adds(out, ",\"labels\":{");
-    for (unsigned i = 0; st == DGON_OK && i < c->label_count; i++) {
-        st = dgon_buf_addf(out, "%s\"%s\":\"%s\"", i != 0 ? "," : "", c->labels[i].name,
-                           c->labels[i].value);
-    }
-    return st == DGON_OK ? dgon_buf_adds(out, "}}") : st;
-}
-
-static void send_control(agent_links *s, agent_link *l, const dgon_ctl *c)
-{
-    dgon_buf b;
-    dgon_buf_init(&b, DGON_WIRE_CONTROL_MAX);
-    dgon_status st = dgon_ctl_write(&b, c);
-    if (st == DGON_OK && c->type == DGON_CTL_HELLO) {
-        st = add_labels(&b, s->spec.config);
-    }
-    if (st == DGON_OK) {
-        agent_link_text(l, b.data, b.len);
-    } else {
-        agent_link_kill(l, "a control message cannot be made");
-    }
-    dgon_buf_fini(&b);
-}
-
-static void send_hello(agent_links *s, agent_link *l)
-{
-    dgon_ctl c;
-    dgon_ctl_init(&c);
-    c.type = DGON_CTL_HELLO;
-    c.protocol_min = c.protocol_max = DGON_WIRE_VERSION;
-    (void)snprintf(c.agent, sizeof c.agent, "%s", s->spec.config->id);
-    c.instance = s->instance;
-    (void)snprintf(c.version, sizeof c.version, "%s", AGENT_VERSION);
-    (void)snprintf(c.os, sizeof c.os, "%s", agent_os_name());
-    c.slots = s->slots;
-    c.models = s->models;
-    c.model_count = s->model_count;
-    send_control(s, l, &c);
-}
-
-static void send_state(agent_links *s, dgon_ctl_type type)
-{
-    dgon_ctl c;
-    dgon_ctl_init(&c);
-    c.type = type;
-    c.slots = s->slots;
-    c.models = s->models;
-    c.model_count = s->model_count;
-    for (unsigned i = 0; i < s->count; i++) {
-        if (is_talking(s->links[i]->link)) {
-            send_control(s, s->links[i]->link, &c);
-        }
-    }
-}
-
-void agent_links_models(agent_links *s)
-{
-    dgon_ctl_model *list = NULL;
-    uint32_t n = 0, slots = slots_now(s);
-    if (agent_models_list(s->spec.models, &list, &n) != DGON_OK) {
-        return;
-    }
-    bool same = n == s->model_count && (n == 0 || memcmp(list, s->models, n * sizeof *list) == 0);
-    dgon_free(s->models);
-    s->models = list;
-    s->model_count = n;
-    if (!same) {
-        send_state(s, DGON_CTL_MODELS);
-    }
-    if (slots != s->slots) {
-        s->slots = slots;
-        agent_jobs_set_slots(s->spec.jobs, slots);
-        send_state(s, DGON_CTL_CAPACITY);
-        if (s->started) {
-            agent_log(AGENT_LOG_INFO, "slots: %u", slots);
-        }
-    }
-}
-
-/* --- dialing --- */
-
-static void dial_in(agent_links *s, uint32_t ms)
-{
-    s->dial_wait = true;
-    agent_timer_set(s->dial_timer, ms);
-}
-
-static void on_dial_timer(void *user)
-{
-    agent_links *s = user;
-    s->dial_wait = false;
-    s->dial_due = true;
-}
-
-static uint32_t next_delay(agent_links *s)
-{
-    bool soon = s->lost_ms != 0 && agent_os_now_ms() - s->lost_ms < SOON_MS;
-    s->backoff.max_ms = soon ? BACKOFF_SOON_MS : BACKOFF_MAX_MS;
-    return dgon_backoff_next(&s->backoff, agent_os_random());
-}
-
-static void log_reason(agent_links *s, agent_log_level level, const char *reason)
-{
-    if (strcmp(s->last_reason, reason) != 0) {
-        (void)snprintf(s->last_reason, sizeof s->last_reason, "%s", reason);
-        agent_log(level, "no link to %s: %s", s->spec.config->url, reason);
-    }
-}
-
-/* A look-up may block, so while jobs run the address of the last success must do. */
-static const char *pick_address(agent_links *s)
-{
-    const agent_config *c = s->spec.config;
-    if (c->proxy_host[0] != '\0') {
-        return c->host; /* the proxy's to resolve */
-    }
-    if (s->addresses == 0 ||
-        (s->address_at % s->addresses == 0 && agent_jobs_count(s->spec.jobs) == 0)) {
-        unsigned n = agent_os_resolve(c->host, c->port, s->address);
-        if (n != s->addresses) {
-            s->address_at = 0;
-        }
-        s->addresses = n;
-    }
-    return s->addresses != 0 ? s->address[s->address_at % s->addresses] : NULL;
-}
-
-static bool add_link(agent_links *s, const char *address, const char *token, bool extra)
-{
-    held *h = s->count < LINKS_MAX ? dgon_calloc(1, sizeof *h) : NULL;
-    if (h == NULL) {
-        return false;
-    }
-    h->link = agent_link_dial(s->dialer, address, token);
-    if (h->link == NULL) {
-        dgon_free(h);
-        return false;
-    }
-    h->session.window = WINDOW_MIN;
-    agent_link_set_data(h->link, &h->session);
-    s->links[s->count++] = h;
-    h->extra = extra;
-    if (!extra) {
-        s->current = h->link;
-    }
-    return true;
-}
-
-/* --- more links: one to each process of the gateway, up to the configured number --- */
-
-static void spread_in(agent_links *s, uint32_t ms)
-{
-    if (!s->draining && s->spec.config->links > 1) {
-        agent_timer_set(s->spread_timer, ms);
-    }
-}
-
-static void on_spread_timer(void *user)
-{
-    agent_links *s = user;
-    s->spread_due = true;
-}
-
-/* Links that take jobs; and is one of them to that process, other than `but`? */
-static unsigned count_ready(const agent_links *s, uint32_t child, const held *but, bool *has_child)
-{
-    unsigned n = 0;
-    *has_child = false;
-    for (unsigned i = 0; i < s->count; i++) {
-        const held *h = s->links[i];
-        if (h != but && agent_link_get_state(h->link) == AGENT_LINK_READY) {
-            n++;
-            *has_child = *has_child || h->child == child;
-        }
-    }
-    return n;
-}
-
-static bool is_dialing_extra(const agent_links *s)
-{
-    for (unsigned i = 0; i < s->count; i++) {
-        if (s->links[i]->extra && agent_link_get_state(s->links[i]->link) < AGENT_LINK_READY) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool wants_more(const agent_links *s)
-{
-    bool unused;
-    uint32_t most = s->children < s->spec.config->links ? s->children : s->spec.config->links;
-    return s->current != NULL && agent_link_get_state(s->current) == AGENT_LINK_READY &&
-           count_ready(s, 0, NULL, &unused) < most;
-}
-
-static void leave(agent_links *s, held *h, const char *why)
-{
-    dgon_ctl c;
-    dgon_ctl_init(&c);
-    c.type = DGON_CTL_DRAINING;
-    send_control(s, h->link, &c);
-    agent_link_set_state(h->link, AGENT_LINK_LEAVING, why);
-    h->leave_ms = agent_os_now_ms();
-    h->quiet = true;
-}
-
-/* A link is up: is it one more process, or one that we have? */
-static void spread_welcome(agent_links *s, held *h)
-{
-    bool has;
-    (void)count_ready(s, h->child, h, &has);
-    if (h->extra && has) {
-        s->spread_tries++;
-        leave(s, h, "second link to one process");
-    } else if (h->extra) {
-        s->spread_tries = 0;
-    }
-    if (wants_more(s)) {
-        spread_in(s, s->spread_tries >= SPREAD_TRIES ? SPREAD_IDLE_MS
-                     : h->extra                      ? SPREAD_NEXT_MS
-                                                     : SPREAD_FIRST_MS);
-    }
-}
-
-/* The link that takes jobs is gone or asked to leave: another one that is up takes its place. */
-static bool promote(agent_links *s)
-{
-    s->current = NULL;
-    for (unsigned i = 0; i < s->count; i++) {
-        if (agent_link_get_state(s->links[i]->link) == AGENT_LINK_READY) {
-            s->current = s->links[i]->link;
-            s->links[i]->extra = false;
-            s->spread_tries = 0;
-            spread_in(s, SPREAD_NEXT_MS);
-            return true;
-        }
-    }
-    return false;
-}
-
-static void dial_extra(agent_links *s)
-{
-    char token[AGENT_CONFIG_SECRET_MAX], why[700];
-    s->spread_due = false;
-    if (s->draining || !wants_more(s) || is_dialing_extra(s)) {
-        return;
-    }
-    const char *address = pick_address(s);
-    if (address != NULL && agent_config_token(s->spec.config, token, why, sizeof why) == DGON_OK) {
-        (void)add_link(s, address, token, true);
-    }
-    agent_os_wipe(token, sizeof token);
-}
-
-static void dial(agent_links *s)
-{
-    char token[AGENT_CONFIG_SECRET_MAX], why[700];
-    s->dial_due = false;
-    if (s->draining || s->current != NULL) {
-        return;
-    }
-    if (agent_config_token(s->spec.config, token, why, sizeof why) != DGON_OK) {
-        log_reason(s, AGENT_LOG_ERROR, why);
-        dial_in(s, BACKOFF_MAX_MS);
-        return;
-    }
-    const char *address = pick_address(s);
-    if (address == NULL) {
-        log_reason(s, AGENT_LOG_WARN, "the gateway's name cannot be resolved");
-        dial_in(s, next_delay(s));
-    } else if (!add_link(s, address, token, false)) {
-        dial_in(s, BACKOFF_MAX_MS);
-    }
-    agent_os_wipe(token, sizeof token);
-}
-
-/* --- the end of a link --- */
-
-static bool is_slow(const agent_link_end *e)
-{
-    return e->http == 401 || e->http == 403 || e->close == DGON_CLOSE_DUPLICATE ||
-           e->close == DGON_CLOSE_VERSION || e->close == DGON_CLOSE_FULL;
-}
-
-static void note_healthy(agent_links *s, const held *h)
-{
-    uint64_t now = agent_os_now_ms();
-    if (h->welcome_ms != 0 && now - h->welcome_ms >= SHORT_LIFE_MS) {
-        dgon_backoff_reset(&s->backoff);
-        s->lost_ms = now;
-    } else if (h->welcome_ms != 0 && s->lost_ms == 0) {
-        s->lost_ms = now;
-    }
-}
-
-static void after_end(agent_links *s, const held *h)
-{
-    const agent_link_end *e = agent_link_get_end(h->link);
-    if (h->welcome_ms != 0) {
-        s->last_reason[0] = '\0';
-        note_healthy(s, h);
-    } else {
-        s->address_at++;
-    }
-    if (e->http == 401 || e->http == 403) {
-        log_reason(s, AGENT_LOG_ERROR, "the gateway refuses the token; trying again every 60 s");
-    } else {
-        log_reason(s, AGENT_LOG_WARN, e->reason);
-    }
-    if (is_slow(e)) {
-        dial_in(s, SLOW_MS - SLOW_MS / 10u + agent_os_random() % (SLOW_MS / 5u));
-    } else {
-        dial_in(s, next_delay(s));
-    }
-    s->spec.on_end(s->spec.user, e);
-}
-
-static void drop_link(agent_links *s, unsigned i)
-{
-    held *h = s->links[i];
-    bool was_current = s->current == h->link;
-    agent_jobs_link_lost(s->spec.jobs, h->link);
-    if (was_current) {
-        s->current = NULL;
-    }
-    if (was_current && !s->draining) {
-        if (!promote(s)) {
-            after_end(s, h);
-        }
-    } else if (h->extra && !h->quiet) {
-        s->spread_tries++;
-        spread_in(s, s->spread_tries >= SPREAD_TRIES ? SPREAD_IDLE_MS : SPREAD_NEXT_MS);
-    }
-    if (agent_link_is_free(h->link)) {
-        agent_link_destroy(h->link);
-        dgon_free(h);
-        s->links[i] = s->links[--s->count];
-    }
-}
-
 /* --- messages in --- */
 
 static void on_open(void *user, agent_link *l)
 {
-    send_hello(user, l);
+    agent_links_hello(user, l);
 }
 
 static void take_welcome(agent_links *s, agent_link *l, const dgon_ctl *c)
 {
-    held *h = held_of(s, l);
+    agent_held *h = held_of(s, l);
     if (agent_link_get_state(l) != AGENT_LINK_OPEN || c->protocol != DGON_WIRE_VERSION ||
-        c->window < WINDOW_MIN) {
+        c->window < AGENT_LINKS_WINDOW_MIN) {
         agent_link_close(l, DGON_CLOSE_PROTOCOL, "unexpected welcome");
         return;
     }
@@ -463,12 +47,12 @@ static void take_welcome(agent_links *s, agent_link *l, const dgon_ctl *c)
     agent_log(AGENT_LOG_INFO, "link %u up: %s, child %u of %u, %u slots, %u models", c->link,
               s->spec.config->url, c->child, c->children, s->slots, s->model_count);
     s->spec.on_ready(s->spec.user);
-    spread_welcome(s, h);
+    agent_links_spread_welcome(s, h);
 }
 
 static void take_goaway(agent_links *s, agent_link *l, const dgon_ctl *c)
 {
-    held *h = held_of(s, l);
+    agent_held *h = held_of(s, l);
     if (agent_link_get_state(l) != AGENT_LINK_READY) {
         return;
     }
@@ -476,15 +60,11 @@ static void take_goaway(agent_links *s, agent_link *l, const dgon_ctl *c)
               h->session.jobs);
     agent_link_set_state(l, AGENT_LINK_LEAVING, "goaway");
     h->leave_ms = agent_os_now_ms();
-    h->leave_limit_ms = c->drain_s * 1000u + CLOSE_MS;
-    if (s->current == l && !promote(s)) {
-        bool healthy = agent_os_now_ms() - h->welcome_ms >= SHORT_LIFE_MS;
-        note_healthy(s, h);
-        s->current = NULL;
-        s->lost_ms = agent_os_now_ms(); /* it is there and restarts: dial often for a while */
-        dial_in(s, healthy ? 0 : next_delay(s));
+    h->leave_limit_ms = c->drain_s * 1000u + AGENT_LINKS_CLOSE_MS;
+    if (s->current == l && !agent_links_promote(s)) {
+        agent_links_after_goaway(s, h);
     } else if (s->current != NULL) {
-        spread_in(s, SPREAD_NEXT_MS);
+        agent_links_spread_soon(s);
     }
 }
 
@@ -540,7 +120,29 @@ static void on_writable(void *user, agent_link *l)
 
 /* --- wake-ups and ticks --- */
 
-static void end_leaving(held *h, bool draining)
+static void drop_link(agent_links *s, unsigned i)
+{
+    agent_held *h = s->links[i];
+    bool was_current = s->current == h->link;
+    agent_jobs_link_lost(s->spec.jobs, h->link);
+    if (was_current) {
+        s->current = NULL;
+    }
+    if (was_current && !s->draining) {
+        if (!agent_links_promote(s)) {
+            agent_links_after_end(s, h);
+        }
+    } else if (h->extra && !h->quiet) {
+        agent_links_spread_lost(s);
+    }
+    if (agent_link_is_free(h->link)) {
+        agent_link_destroy(h->link);
+        dgon_free(h);
+        s->links[i] = s->links[--s->count];
+    }
+}
+
+static void end_leaving(agent_held *h, bool draining)
 {
     uint64_t gone = agent_os_now_ms() - h->leave_ms;
     if (agent_link_get_state(h->link) != AGENT_LINK_LEAVING) {
@@ -566,24 +168,24 @@ void agent_links_settle(agent_links *s)
         }
     }
     if (s->dial_due) {
-        dial(s);
+        agent_links_dial(s);
     }
     if (s->spread_due) {
-        dial_extra(s);
+        agent_links_dial_extra(s);
     }
     for (unsigned i = 0; i < s->count; i++) {
         agent_link_flush(s->links[i]->link);
     }
 }
 
-static void check_deadline(held *h)
+static void check_deadline(agent_held *h)
 {
     agent_link_state st = agent_link_get_state(h->link);
     if ((st == AGENT_LINK_DIALING || st == AGENT_LINK_OPEN) &&
         agent_link_age_ms(h->link) > WELCOME_MS) {
         agent_link_kill(h->link, st == AGENT_LINK_OPEN ? "the gateway does not answer the hello"
                                                        : "the gateway does not answer");
-    } else if (st == AGENT_LINK_CLOSING && agent_link_age_ms(h->link) > CLOSE_MS) {
+    } else if (st == AGENT_LINK_CLOSING && agent_link_age_ms(h->link) > AGENT_LINKS_CLOSE_MS) {
         agent_link_kill(h->link, "the gateway does not answer the close");
     }
 }
@@ -606,7 +208,7 @@ void agent_links_tick(agent_links *s)
         }
     }
     if (s->started && !s->draining && s->current == NULL && !s->dial_wait && !s->dial_due) {
-        dial_in(s, BACKOFF_BASE_MS);
+        agent_links_dial_in(s, AGENT_LINKS_BACKOFF_BASE_MS);
     }
 }
 
@@ -614,19 +216,14 @@ void agent_links_tick(agent_links *s)
 
 void agent_links_drain(agent_links *s)
 {
-    dgon_ctl c;
-    dgon_ctl_init(&c);
-    c.type = DGON_CTL_DRAINING;
     s->draining = true;
     s->dial_due = s->spread_due = false;
     agent_timer_stop(s->dial_timer);
     agent_timer_stop(s->spread_timer);
     for (unsigned i = 0; i < s->count; i++) {
-        held *h = s->links[i];
+        agent_held *h = s->links[i];
         if (agent_link_get_state(h->link) == AGENT_LINK_READY) {
-            send_control(s, h->link, &c);
-            agent_link_set_state(h->link, AGENT_LINK_LEAVING, "drain");
-            h->leave_ms = agent_os_now_ms();
+            agent_links_leave(s, h, "drain");
         } else if (agent_link_get_state(h->link) < AGENT_LINK_READY) {
             agent_link_close(h->link, 1000, "shutting down");
         }
@@ -652,6 +249,19 @@ bool agent_links_is_ready(const agent_links *s)
 
 /* --- life --- */
 
+static void on_dial_timer(void *user)
+{
+    agent_links *s = user;
+    s->dial_wait = false;
+    s->dial_due = true;
+}
+
+static void on_spread_timer(void *user)
+{
+    agent_links *s = user;
+    s->spread_due = true;
+}
+
 agent_links *agent_links_create(const agent_links_spec *spec)
 {
     static const agent_link_ops ops = {on_open, on_text, on_binary, on_writable};
@@ -662,7 +272,7 @@ agent_links *agent_links_create(const agent_links_spec *spec)
     s->spec = *spec;
     s->instance = (uint64_t)agent_os_random() << 32 | agent_os_random();
     s->slept_ms = agent_os_slept_ms();
-    dgon_backoff_init(&s->backoff, BACKOFF_BASE_MS, BACKOFF_MAX_MS);
+    dgon_backoff_init(&s->backoff, AGENT_LINKS_BACKOFF_BASE_MS, AGENT_LINKS_BACKOFF_MAX_MS);
     s->dial_timer = agent_timer_create(spec->loop, on_dial_timer, s);
     s->spread_timer = agent_timer_create(spec->loop, on_spread_timer, s);
     s->dialer = agent_dialer_create(spec->loop, spec->config, &ops, s);

@@ -1,0 +1,122 @@
+/* What the agent tells the gateway about itself: hello, models, slots, draining. */
+#include "agent_links_int.h"
+
+#include "agent_log.h"
+
+#include "dgon/alloc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifndef AGENT_VERSION
+#define AGENT_VERSION "0.1.0"
+#endif
+
+static uint32_t slots_now(const agent_links *s)
+{
+    return s->spec.config->slots != 0 ? s->spec.config->slots : agent_models_slots(s->spec.models);
+}
+
+static bool is_talking(const agent_link *l)
+{
+    agent_link_state st = agent_link_get_state(l);
+    return st == AGENT_LINK_READY || st == AGENT_LINK_OPEN || st == AGENT_LINK_LEAVING;
+}
+
+/* The codec knows no labels, which are the gateway's to show and nobody's to act on. */
+static dgon_status add_labels(dgon_buf *out, const agent_config *c)
+{
+    dgon_status st = DGON_OK;
+    if (c->label_count == 0) {
+        return DGON_OK;
+    }
+    out->len--; /* the closing brace */
+    st = dgon_buf_adds(out, ",\"labels\":{");
+    for (unsigned i = 0; st == DGON_OK && i < c->label_count; i++) {
+        st = dgon_buf_addf(out, "%s\"%s\":\"%s\"", i != 0 ? "," : "", c->labels[i].name,
+                           c->labels[i].value);
+    }
+    return st == DGON_OK ? dgon_buf_adds(out, "}}") : st;
+}
+
+static void send_control(agent_links *s, agent_link *l, const dgon_ctl *c)
+{
+    dgon_buf b;
+    dgon_buf_init(&b, DGON_WIRE_CONTROL_MAX);
+    dgon_status st = dgon_ctl_write(&b, c);
+    if (st == DGON_OK && c->type == DGON_CTL_HELLO) {
+        st = add_labels(&b, s->spec.config);
+    }
+    if (st == DGON_OK) {
+        agent_link_text(l, b.data, b.len);
+    } else {
+        agent_link_kill(l, "a control message cannot be made");
+    }
+    dgon_buf_fini(&b);
+}
+
+void agent_links_hello(agent_links *s, agent_link *l)
+{
+    dgon_ctl c;
+    dgon_ctl_init(&c);
+    c.type = DGON_CTL_HELLO;
+    c.protocol_min = c.protocol_max = DGON_WIRE_VERSION;
+    (void)snprintf(c.agent, sizeof c.agent, "%s", s->spec.config->id);
+    c.instance = s->instance;
+    (void)snprintf(c.version, sizeof c.version, "%s", AGENT_VERSION);
+    (void)snprintf(c.os, sizeof c.os, "%s", agent_os_name());
+    c.slots = s->slots;
+    c.models = s->models;
+    c.model_count = s->model_count;
+    send_control(s, l, &c);
+}
+
+static void send_state(agent_links *s, dgon_ctl_type type)
+{
+    dgon_ctl c;
+    dgon_ctl_init(&c);
+    c.type = type;
+    c.slots = s->slots;
+    c.models = s->models;
+    c.model_count = s->model_count;
+    for (unsigned i = 0; i < s->count; i++) {
+        if (is_talking(s->links[i]->link)) {
+            send_control(s, s->links[i]->link, &c);
+        }
+    }
+}
+
+void agent_links_models(agent_links *s)
+{
+    dgon_ctl_model *list = NULL;
+    uint32_t n = 0, slots = slots_now(s);
+    if (agent_models_list(s->spec.models, &list, &n) != DGON_OK) {
+        return;
+    }
+    bool same = n == s->model_count && (n == 0 || memcmp(list, s->models, n * sizeof *list) == 0);
+    dgon_free(s->models);
+    s->models = list;
+    s->model_count = n;
+    if (!same) {
+        send_state(s, DGON_CTL_MODELS);
+    }
+    if (slots != s->slots) {
+        s->slots = slots;
+        agent_jobs_set_slots(s->spec.jobs, slots);
+        send_state(s, DGON_CTL_CAPACITY);
+        if (s->started) {
+            agent_log(AGENT_LOG_INFO, "slots: %u", slots);
+        }
+    }
+}
+
+void agent_links_leave(agent_links *s, agent_held *h, const char *why)
+{
+    dgon_ctl c;
+    dgon_ctl_init(&c);
+    c.type = DGON_CTL_DRAINING;
+    send_control(s, h->link, &c);
+    agent_link_set_state(h->link, AGENT_LINK_LEAVING, why);
+    h->leave_ms = agent_os_now_ms();
+    h->quiet = true;
+}

@@ -1,0 +1,81 @@
+/* The links from the inside: shared by agent_links.c (all of them), agent_links_dial.c (the first),
+ * agent_links_spread.c (the others) and agent_links_control.c (messages out). Everybody else sees
+ * agent_links.h. */
+#ifndef AGENT_LINKS_INT_H
+#define AGENT_LINKS_INT_H
+
+#include "agent_links.h"
+
+#include "dgon/backoff.h"
+
+#define AGENT_LINKS_MAX             16u
+#define AGENT_LINKS_BACKOFF_BASE_MS 250u
+#define AGENT_LINKS_BACKOFF_MAX_MS  10000u
+#define AGENT_LINKS_WINDOW_MIN      1024u
+#define AGENT_LINKS_CLOSE_MS        3000u /* from our close to the gateway's */
+
+/* A link and what the agent remembers about it. */
+typedef struct agent_held {
+    agent_link *link;
+    agent_session session;
+    uint64_t welcome_ms, leave_ms, leave_limit_ms;
+    uint32_t child; /* process of the gateway */
+    bool extra;     /* dialled beside another one, to reach one more process */
+    bool quiet;     /* left without having been asked to: `draining` is given time to be read */
+} agent_held;
+
+struct agent_links {
+    agent_links_spec spec;
+    agent_dialer *dialer;
+    agent_timer *dial_timer, *spread_timer;
+    agent_held *links[AGENT_LINKS_MAX];
+    unsigned count;
+    agent_link *current;
+    bool started, draining, dial_due, dial_wait, spread_due;
+    uint32_t children;     /* processes of the gateway, as its last welcome said */
+    unsigned spread_tries; /* extra links dialled for nothing in a row */
+    uint64_t instance;
+    dgon_backoff backoff;
+    uint64_t lost_ms; /* when the last healthy link ended, 0 = never */
+    uint64_t slept_ms;
+    char address[AGENT_OS_ADDRS_MAX][AGENT_OS_ADDR_MAX];
+    unsigned addresses, address_at;
+    char last_reason[700];
+    /* what the gateway knows of us */
+    dgon_ctl_model *models;
+    uint32_t model_count, slots;
+};
+
+/* --- agent_links_control.c --- */
+
+void agent_links_hello(agent_links *s, agent_link *l);
+/* Tells the gateway to send no more jobs on this link and lets its jobs end. */
+void agent_links_leave(agent_links *s, agent_held *h, const char *why);
+
+/* --- agent_links_dial.c --- */
+
+/* Dials the first link if there is none. */
+void agent_links_dial(agent_links *s);
+void agent_links_dial_in(agent_links *s, uint32_t ms);
+/* The first link ended by itself, and no other one took its place. */
+void agent_links_after_end(agent_links *s, const agent_held *h);
+/* The gateway asked to leave it, and no other one took its place. */
+void agent_links_after_goaway(agent_links *s, const agent_held *h);
+/* Reads the token and dials the gateway's address; an extra link is not the first one. `why` says
+ * what was missing. */
+dgon_status agent_links_add(agent_links *s, bool extra, char *why, size_t why_size);
+
+/* --- agent_links_spread.c --- */
+
+/* Dials one more link if one is wanted. */
+void agent_links_dial_extra(agent_links *s);
+/* A link is up: is it one more process, or one that we have? */
+void agent_links_spread_welcome(agent_links *s, agent_held *h);
+/* A link to one of the processes is going: look for another one soon. */
+void agent_links_spread_soon(agent_links *s);
+/* An extra link ended that was not left. */
+void agent_links_spread_lost(agent_links *s);
+/* The first link is gone or asked to leave: another one that is up takes its place. */
+bool agent_links_promote(agent_links *s);
+
+#endif
