@@ -15,10 +15,18 @@ const agent_backend_ops *agent_backend_ops_get(agent_kind k)
     return NULL;
 }
 
-dgon_status agent_exchange_init(agent_exchange *x, const agent_exchange_job *job, bool want_usage)
+dgon_status agent_exchange_init(agent_exchange *x, const agent_exchange_job *job, dgon_status s,
+                                bool want_usage, dgon_error *e)
 {
-    x->stream = job->stream;
-    dgon_buf_init(&x->out, DGON_CHAT_ANSWER_MAX + 65536u);
-    return dgon_chat_init(&x->chat, job->id, job->public_model, job->created, job->stream,
-                          want_usage);
+    if (s == DGON_OK) {
+        x->stream = job->stream;
+        dgon_buf_init(&x->out, DGON_CHAT_ANSWER_MAX + 65536u);
+        s = dgon_chat_init(&x->chat, job->id, job->public_model, job->created, job->stream,
+                           want_usage);
+    }
+    if (s != DGON_OK) {
+        dgon_error_set(e, s == DGON_ENOMEM ? 500 : 400, NULL, NULL,
+                       "The request cannot be passed on: %s.", dgon_status_str(s));
+    }
+    return s;
 }

@@ -82,8 +82,9 @@ extern const agent_backend_ops agent_backend_echo;
 /* NULL for AGENT_KIND_AUTO. */
 const agent_backend_ops *agent_backend_ops_get(agent_kind k);
 
-/* Common part of every `begin`. */
+/* Common end of every `begin`: `s` says how the translation of the request went. Sets the exchange
+ * up, or e when that or the translation failed. */
 DGON_MUST_USE dgon_status agent_exchange_init(agent_exchange *x, const agent_exchange_job *job,
-                                              bool want_usage);
+                                              dgon_status s, bool want_usage, dgon_error *e);
 
 #endif

@@ -75,20 +75,16 @@ static dgon_status begin(agent_exchange *x, const agent_exchange_job *job, dgon_
     json_t *root = json_loadb(job->body, job->body_len, 0, NULL);
     bool want_usage =
         json_is_true(json_object_get(json_object_get(root, "stream_options"), "include_usage"));
-    dgon_status s = root != NULL ? agent_exchange_init(x, job, want_usage) : DGON_EJSON;
     dgon_buf text;
     dgon_buf_init(&text, TEXT_MAX);
-    if (s == DGON_OK) {
-        s = last_user_text(&text, root);
-    }
+    dgon_status s = root != NULL ? last_user_text(&text, root) : DGON_EJSON;
     if (s == DGON_OK && text.len == 0) {
         s = dgon_buf_adds(&text, "(nothing to echo)");
     }
     json_decref(root);
+    s = agent_exchange_init(x, job, s, want_usage, e);
     if (s != DGON_OK) {
         dgon_buf_fini(&text);
-        dgon_error_set(e, s == DGON_ENOMEM ? 500 : 400, NULL, NULL,
-                       "The request cannot be echoed: %s.", dgon_status_str(s));
         return s;
     }
     agent_echo *echo = &x->u.echo;

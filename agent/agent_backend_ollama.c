@@ -20,19 +20,12 @@ static dgon_status begin(agent_exchange *x, const agent_exchange_job *job, dgon_
     if (s == DGON_EINVAL) {
         return s; /* e says which field */
     }
-    if (s == DGON_OK) {
-        s = agent_exchange_init(x, job, want_usage);
-    }
-    if (s != DGON_OK) {
-        dgon_error_set(e, s == DGON_ENOMEM ? 500 : 400, NULL, NULL,
-                       "The request cannot be passed on: %s.", dgon_status_str(s));
-        return s;
-    }
-    if (job->stream) {
+    s = agent_exchange_init(x, job, s, want_usage, e);
+    if (s == DGON_OK && job->stream) {
         dgon_ndjson_init(&x->u.ndjson, DGON_NDJSON_LINE_MAX, on_line, x);
         x->reading = true;
     }
-    return DGON_OK;
+    return s;
 }
 
 static dgon_status feed(agent_exchange *x, const char *p, size_t n)
