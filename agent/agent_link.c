@@ -377,8 +377,9 @@ void agent_link_record(agent_link *l, const dgon_record *r)
 
 bool agent_link_is_choked(agent_link *l)
 {
-    l->choked = l->wsi != NULL && l->tx.len - l->at > PACK_MAX && is_partial(l);
-    return l->choked;
+    bool now = l->wsi != NULL && l->tx.len - l->at > PACK_MAX && is_partial(l);
+    l->choked = l->choked || now; /* who was told to wait is told to go on, whoever asks next */
+    return now;
 }
 
 /* --- closing --- */

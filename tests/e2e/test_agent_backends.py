@@ -1,6 +1,8 @@
 """The agent between a gateway's double and a scripted model server: mapping, connections, faults, cancel."""
 
 import json
+import signal
+import threading
 import time
 
 import pytest
@@ -277,6 +279,42 @@ def test_flood_without_credit_is_held_at_the_backend(make):
     job.wait_events(held + 100)
     job.cancel()
     assert job.wait(2)[0] == CANCELLED
+
+
+def test_no_stream_is_forgotten_when_the_gateway_reads_again(make, gateway):
+    """While the gateway does not read, streams are told to wait. One that meets the free socket first must not cost the others their turn:
+    more of them get a token in one moment than the agent looks at in one wake-up."""
+    gateway.window = 64 * 1024 * 1024
+    count, go = 300, threading.Event()
+
+    def script(x):
+        x.head()
+        if b"flood" in x.body:
+            for _ in range(2500):
+                x.delta(dict(content="flood " * 1000))
+        else:
+            x.delta(dict(role="assistant", content=""))
+            go.wait(30)
+            x.delta(dict(content="one"))
+        x.delta({}, "stop")
+        x.sse("[DONE]")
+        x.end()
+    a, link = make(Backend(script=script), agent="models_interval = 60\nslots = 400\n")
+    jobs = [link.job("hi", model="m", auto_credit=False) for _ in range(count)]
+    for j in jobs:
+        j.wait_events(1, 30)
+    held, real = threading.Event(), link.ws.protocol.receive_data
+    link.ws.protocol.receive_data = lambda data: (held.wait(20), real(data))
+    jobs.append(link.job("flood", model="m", auto_credit=False))
+    time.sleep(1.5)
+    a.signal(signal.SIGSTOP)
+    held.set()
+    time.sleep(0.5)
+    go.set()
+    time.sleep(0.7)
+    a.signal(signal.SIGCONT)
+    for j in jobs:
+        assert j.wait(20)[0] == END
 
 
 def test_many_streams_at_once_in_order(make):
