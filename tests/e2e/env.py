@@ -149,13 +149,16 @@ def modules_dir():
 class Gateway:
     """httpd with the module. `conf` goes to the end of the configuration, `expect` names error log lines that may occur."""
 
-    def __init__(self, name, mpm="event", children=2, threads=16, tls=False, http2=False, conf="", loglevel="notice", module=MODULE):
+    def __init__(self, name, mpm="event", children=2, threads=16, tls=False, http2=False, conf="", loglevel="notice", module=MODULE,
+                 wrapper=(), single=False):
+        """wrapper: what runs httpd and the agents, valgrind say; single: httpd -X, one process that is its own child."""
         RUNS.mkdir(parents=True, exist_ok=True)
         self.dir = RUNS / name
         shutil.rmtree(self.dir, ignore_errors=True)
         self.dir.mkdir()
         self.mpm, self.n_children, self.threads = mpm, children, threads
         self.tls, self.http2, self.conf, self.loglevel, self.module = tls, http2, conf, loglevel, module
+        self.wrapper, self.single = wrapper, single
         self.expected = []
         self.read_to = 0
         self.process = None
@@ -208,7 +211,7 @@ class Gateway:
                 lib = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
                 more = {"LD_PRELOAD": lib, "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1"}
             self.process = subprocess.Popen(
-                [find_httpd(), "-DFOREGROUND", "-f", self.dir / "httpd.conf", *switches], env=environment(**more),
+                [*self.wrapper, find_httpd(), "-X" if self.single else "-DFOREGROUND", "-f", self.dir / "httpd.conf", *switches], env=environment(**more),
                 stdin=subprocess.DEVNULL, stdout=(self.dir / "httpd.out").open("w"), stderr=subprocess.STDOUT,
                 start_new_session=True)  # worker and prefork end by a signal to their whole process group, which must not be ours
             try:
@@ -286,7 +289,7 @@ class Agent:
     def start(self, model=None):
         """With `model`, returns once the gateway offers it."""
         self.process = subprocess.Popen(
-            [AGENT, "--config", self.conf], env=environment(), stdin=subprocess.DEVNULL,
+            [*self.gateway.wrapper, AGENT, "--config", self.conf], env=environment(), stdin=subprocess.DEVNULL,
             stdout=(self.gateway.dir / f"{self.id}.out").open("a"), stderr=subprocess.STDOUT)
         if model:
             try:
