@@ -173,7 +173,7 @@ def test_kill_children(make_stack):
         kills.append((time.monotonic(), ports, links))
 
     async def run():
-        async with Crowd(s.url, models=("fault", "other"), tokens=30, gap=0.1) as crowd:
+        async with Crowd(s.url, models=("fault", "other"), tokens=12, gap=0.1) as crowd:
             for _ in range(100):
                 await asyncio.to_thread(kill)
                 await asyncio.sleep(0.6)
