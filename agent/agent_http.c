@@ -1,5 +1,7 @@
 #include "agent_http.h"
 
+#include "agent_os.h"
+
 #include "dgon/alloc.h"
 
 #include <curl/curl.h>
@@ -184,6 +186,14 @@ static bool set_headers(agent_request *r, const agent_http_spec *spec)
     return ok && curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers) == CURLE_OK;
 }
 
+static int set_socket(void *user, curl_socket_t fd, curlsocktype purpose)
+{
+    (void)user;
+    (void)purpose;
+    agent_os_tune_backend((intptr_t)fd);
+    return CURL_SOCKOPT_OK;
+}
+
 #define SET(option, value) (ok = ok && curl_easy_setopt(r->easy, option, value) == CURLE_OK)
 
 static bool set_options(agent_request *r, const agent_http_spec *spec)
@@ -197,6 +207,7 @@ static bool set_options(agent_request *r, const agent_http_spec *spec)
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_BUFFERSIZE, 4096L);
+    SET(CURLOPT_SOCKOPTFUNCTION, set_socket);
     SET(CURLOPT_MAXAGE_CONN, 3L); /* llama-server drops idle connections after 5 s */
     SET(CURLOPT_CONNECTTIMEOUT, (long)spec->connect_timeout_s);
     SET(CURLOPT_TIMEOUT, (long)spec->total_timeout_s);

@@ -3,6 +3,7 @@
 #include "agent_log.h"
 
 #include "dgon/alloc.h"
+#include "dgon/frame.h"
 
 #include <libwebsockets.h>
 
@@ -23,8 +24,15 @@ typedef struct text_item {
     unsigned char bytes[]; /* LWS_PRE, then the text */
 } text_item;
 
+/* Mask keys, fetched many at a time: each fetch is a system call. */
+typedef struct key_pool {
+    unsigned char bytes[256];
+    size_t left;
+} key_pool;
+
 struct agent_dialer {
     agent_loop *loop;
+    key_pool keys;
     struct lws_vhost *vhost;
     const agent_link_ops *ops;
     void *user;
@@ -299,14 +307,38 @@ static size_t message_length(const agent_link *l)
     return end;
 }
 
+static const unsigned char *next_key(agent_link *l)
+{
+    key_pool *k = &l->dialer->keys;
+    if (k->left < 4) {
+        k->left = lws_get_random(lws_get_context(l->wsi), k->bytes, sizeof k->bytes);
+    }
+    if (k->left < 4) {
+        return NULL;
+    }
+    k->left -= 4;
+    return k->bytes + k->left;
+}
+
+/* Our own frame instead of the library's: it masks byte by byte, which was a third of what a full
+ * link cost. Masked in place; the head's bytes are already sent ones, or LWS_PRE. */
+static bool send_binary(agent_link *l, unsigned char *p, size_t n)
+{
+    const unsigned char *key = next_key(l);
+    if (key == NULL) {
+        return false;
+    }
+    size_t head = dgon_frame_binary(p, n, key);
+    return lws_write(l->wsi, p - head, n + head, LWS_WRITE_RAW) >= (int)(n + head);
+}
+
+_Static_assert(LWS_PRE >= DGON_FRAME_HEAD_MAX, "the head of a frame fits in front");
+
 static void flush_records(agent_link *l)
 {
     while (l->at < l->tx.len && !l->broken && !is_partial(l)) {
         size_t n = message_length(l);
-        /* The library masks in place and writes its header in front: both are bytes already sent or
-         * LWS_PRE. */
-        if (n == 0 ||
-            lws_write(l->wsi, (unsigned char *)l->tx.data + l->at, n, LWS_WRITE_BINARY) < (int)n) {
+        if (n == 0 || !send_binary(l, (unsigned char *)l->tx.data + l->at, n)) {
             fail(l, "write failed");
             return;
         }

@@ -72,5 +72,7 @@ unsigned agent_os_resolve(const char *host, unsigned port,
                           char out[AGENT_OS_ADDRS_MAX][AGENT_OS_ADDR_MAX]);
 /* Unacknowledged data kills the connection after `dead_s` seconds; keeps small writes undelayed. */
 void agent_os_tune_link(int fd, unsigned dead_s);
+/* Bounds what the kernel holds of a backend's answer before we read it. */
+void agent_os_tune_backend(intptr_t fd);
 
 #endif

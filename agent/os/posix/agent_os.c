@@ -358,3 +358,10 @@ void agent_os_tune_link(int fd, unsigned dead_s)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
+
+/* By itself the buffer grows to megabytes, and a token that waits in it is an old one. */
+void agent_os_tune_backend(intptr_t fd)
+{
+    int n = 65536; /* the kernel doubles it, for its own needs */
+    (void)setsockopt((int)fd, SOL_SOCKET, SO_RCVBUF, &n, sizeof n);
+}
