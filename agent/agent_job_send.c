@@ -66,14 +66,6 @@ static dgon_status put(agent_job *j, uint8_t type, uint16_t events, const char *
     return s == DGON_OK ? dgon_buf_add(&j->pending, p, n) : s;
 }
 
-/* Role, finish and usage chunks carry no token. Quotes inside a text are escaped, so these patterns
- * are no text. */
-static bool has_token(const char *p, size_t n)
-{
-    return memmem(p, n, "\"content\":\"\"", 12) == NULL &&
-           memmem(p, n, "\"delta\":{}", 10) == NULL && memmem(p, n, "\"choices\":[]", 12) == NULL;
-}
-
 dgon_status agent_job_on_event(void *user, const char *p, size_t n)
 {
     agent_job *j = user;
@@ -85,9 +77,10 @@ dgon_status agent_job_on_event(void *user, const char *p, size_t n)
         n -= j->piece;
     }
     if (s == DGON_OK) {
-        uint16_t events = has_token(p, n) ? 1 : 0;
-        j->events += events;
-        s = put(j, DGON_REC_EVENT, events, p, n);
+        /* role, finish and usage chunks carry no token */
+        uint16_t tokens = j->x.chat.tokens > j->events ? 1 : 0;
+        j->events += tokens;
+        s = put(j, DGON_REC_EVENT, tokens, p, n);
     }
     return s;
 }

@@ -79,6 +79,12 @@ static dgon_status emit(const dgon_chat_sink *to)
     return to->fn(to->user, to->out->data, to->out->len);
 }
 
+static dgon_status emit_token(dgon_chat *c, const dgon_chat_sink *to)
+{
+    c->tokens++;
+    return emit(to);
+}
+
 static char *put(char *to, const char *p, size_t n)
 {
     memcpy(to, p, n);
@@ -150,7 +156,7 @@ dgon_status dgon_chat_raw(dgon_chat *c, unsigned index, const char *key, const d
     dgon_status s = dgon_chat_role(c, index, to);
     if (s == DGON_OK)
         s = write_choice(c, index, delta, sizeof delta / sizeof delta[0], to->out);
-    return s == DGON_OK ? emit(to) : s;
+    return s == DGON_OK ? emit_token(c, to) : s;
 }
 
 dgon_status dgon_chat_delta(dgon_chat *c, unsigned index, const json_t *delta,
@@ -171,7 +177,7 @@ dgon_status dgon_chat_delta(dgon_chat *c, unsigned index, const json_t *delta,
         s = dgon_tree_dump(to->out, logprobs);
     if (s == DGON_OK)
         s = dgon_buf_adds(to->out, ",\"finish_reason\":null}]}");
-    return s == DGON_OK ? emit(to) : s;
+    return s == DGON_OK ? emit_token(c, to) : s;
 }
 
 void dgon_chat_note_finish(dgon_chat *c, unsigned index, const char *finish)
@@ -236,7 +242,7 @@ dgon_status dgon_chat_emit_text(dgon_chat *c, dgon_buf *out, const char *text, s
         s = dgon_buf_add_json_string(out, text, n);
     if (s == DGON_OK)
         s = dgon_buf_adds(out, "},\"finish_reason\":null}]}");
-    return s == DGON_OK ? emit(&to) : s;
+    return s == DGON_OK ? emit_token(c, &to) : s;
 }
 
 dgon_status dgon_chat_emit_finish(dgon_chat *c, dgon_buf *out, const char *finish,

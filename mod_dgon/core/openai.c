@@ -107,6 +107,15 @@ static dgon_status quick_emit(dgon_chat *c, const quick_chunk *q, const dgon_cha
     return s;
 }
 
+/* A chunk with one text in it is what the next one will look like. */
+static void quick_keep(dgon_chat *c, const quick_chunk *q, const char *p, size_t n)
+{
+    bool content = dgon_span_has_text(&q->content), reasoning = dgon_span_has_text(&q->reasoning);
+    if (content != reasoning)
+        dgon_openai_like_keep(&c->like, p, n, content ? &q->content : &q->reasoning,
+                              (unsigned)q->index, reasoning);
+}
+
 /* ---- usage and timings ---- */
 
 static void take_usage(dgon_chat *c, const json_t *root)
@@ -312,8 +321,16 @@ dgon_status dgon_openai_chunk(dgon_chat *c, dgon_buf *out, const char *p, size_t
         dgon_status s = dgon_chat_usage_chunk(c, &to);
         return s == DGON_OK ? DGON_DONE : s;
     }
+    dgon_span text;
+    if (dgon_openai_like_read(&c->like, p, n, &text)) {
+        c->bad_lines = 0;
+        quick.index = c->like.index;
+        *(c->like.reasoning ? &quick.reasoning : &quick.content) = text;
+        return quick_emit(c, &quick, &to);
+    }
     if (quick_read(&quick, p, n)) {
         c->bad_lines = 0;
+        quick_keep(c, &quick, p, n);
         return quick_emit(c, &quick, &to);
     }
     dgon_status s = dgon_tree_load_backend(&root, p, n);

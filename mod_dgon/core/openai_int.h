@@ -4,6 +4,7 @@
 
 #include "check_int.h"
 #include "dgon/openai.h"
+#include "peek_int.h"
 
 #include <jansson.h>
 
@@ -20,5 +21,11 @@ bool dgon_openai_error_in(dgon_error *e, int http, const json_t *root);
 /* The messages of a request: the part of dgon_openai_check that looks into them. */
 DGON_MUST_USE dgon_status dgon_openai_check_messages(dgon_check *k, const json_t *root,
                                                      dgon_openai_request *r);
+
+/* Keeps what stands around the text (with its quotes, inside p) of a chunk that was understood. */
+void dgon_openai_like_keep(dgon_chat_like *like, const char *p, size_t n, const dgon_span *text,
+                           unsigned index, bool reasoning);
+/* True: the chunk is the kept one with another text, now in *text. */
+bool dgon_openai_like_read(const dgon_chat_like *like, const char *p, size_t n, dgon_span *text);
 
 #endif

@@ -19,6 +19,16 @@ typedef struct dgon_chat_usage {
     int64_t prompt, completion, cached, reasoning; /* cached, reasoning: -1 = not told */
 } dgon_chat_usage;
 
+#define DGON_CHAT_LIKE_MAX 320u
+
+/* What stood around the text of the last usual chunk of an OpenAI-compatible backend. */
+typedef struct dgon_chat_like {
+    bool known, reasoning;
+    uint8_t index;
+    uint16_t head, tail;
+    char around[DGON_CHAT_LIKE_MAX]; /* head, then tail */
+} dgon_chat_like;
+
 typedef struct dgon_chat {
     /* set by init */
     char id_json[72], model_json[136 * 2], created[24];
@@ -32,6 +42,8 @@ typedef struct dgon_chat {
     unsigned choices;         /* highest index seen + 1 */
     uint64_t roles, finishes; /* bit per choice index 0..63 */
     uint32_t tool_count;
+    dgon_chat_like like;
+    uint32_t tokens; /* chunks emitted that carry text, reasoning or a tool call */
     char finish[24]; /* finish_reason of choice 0 */
     dgon_chat_usage usage;
     int64_t load_ns, prompt_ns, eval_ns; /* backend's own timings, 0 = not told */
