@@ -17,7 +17,7 @@ sudo=
 
 build_packages="gcc libc6-dev make autoconf automake libtool pkg-config apache2-bin apache2-dev
     libwebsockets-dev libwslay-dev libjansson-dev libcurl4-openssl-dev libinih-dev
-    curl ca-certificates"
+    libssl-dev libnghttp2-dev curl ca-certificates"
 test_packages="libcunit1-dev clang valgrind python3 xz-utils openssl nginx-light"
 
 usage() {

@@ -170,5 +170,6 @@ int main(int argc, char **argv)
         run_due();
         conn_bury();
     }
+    conn_fini();
     return 0;
 }

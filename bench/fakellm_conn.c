@@ -11,7 +11,7 @@
 
 #define READ_MAX 16384
 
-static struct conn *dead;
+static struct conn *all, *dead;
 
 void conn_accept(int listener, int epoll)
 {
@@ -25,6 +25,11 @@ void conn_accept(int listener, int epoll)
             die("memory");
         }
         c->fd = fd;
+        c->after = all;
+        if (all) {
+            all->before = c;
+        }
+        all = c;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e)) {
             die("epoll_ctl");
@@ -58,9 +63,21 @@ void conn_bury(void)
         struct conn *c = dead;
 
         dead = c->next_dead;
+        if (c->after) {
+            c->after->before = c->before;
+        }
+        *(c->before ? &c->before->after : &all) = c->after;
         bytes_free(&c->in);
         bytes_free(&c->out);
         free(c);
+    }
+}
+
+void conn_fini(void)
+{
+    while (all) {
+        conn_close(all);
+        conn_bury();
     }
 }
 

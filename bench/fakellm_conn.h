@@ -29,7 +29,7 @@ struct conn {
     uint64_t arrived;        /* the request, nanoseconds */
     int fd;
     bool ollama, usage, head_sent, close_after, dead;
-    struct conn *next_dead;
+    struct conn *before, *after, *next_dead;
 };
 
 /* Takes every connection that waits at the listener. */
@@ -41,6 +41,8 @@ bool conn_read(struct conn *c);
 /* The memory stays until conn_bury, since events of this turn may still name it. */
 void conn_close(struct conn *c);
 void conn_bury(void);
+/* Closes and frees all. */
+void conn_fini(void);
 
 /* Puts a whole answer of n bytes into c->out. */
 void conn_answer(struct conn *c, const char *status, const char *type, const char *body, size_t n);

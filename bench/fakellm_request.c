@@ -3,6 +3,12 @@
 #include "fakellm_route.h"
 #include "http_field.h"
 
+/* p may be NULL where n is 0. */
+static const char *find(const char *p, size_t n, const char *what, size_t k)
+{
+    return p ? memmem(p, n, what, k) : NULL;
+}
+
 /* Joins the chunks at p in place. 1: whole, *used and *len are set; 0: more must come; -1: bad. */
 static int unchunk(char *p, size_t n, size_t *used, size_t *len)
 {
@@ -10,7 +16,7 @@ static int unchunk(char *p, size_t n, size_t *used, size_t *len)
     size_t at = 0;
 
     for (;;) {
-        const char *eol = memmem(p + at, n - at, "\r\n", 2);
+        const char *eol = find(p + at, n - at, "\r\n", 2);
         unsigned long size;
         char *end;
 
@@ -47,7 +53,7 @@ static int take_request(struct conn *c)
 {
     char *p = bytes_begin(&c->in);
     size_t n = bytes_used(&c->in), head, len = 0, used = 0;
-    const char *end = memmem(p, n, "\r\n\r\n", 4), *v;
+    const char *end = find(p, n, "\r\n\r\n", 4), *v;
 
     if (!end) {
         return n > HEAD_MAX ? -1 : 0;

@@ -8,6 +8,8 @@
 #include "load_report.h"
 #include "load_stream.h"
 
+#include <signal.h>
+
 #define SLOW_TICK (50 * MS)
 
 static uint64_t next_start, next_cancel, next_tick;
@@ -73,6 +75,7 @@ static void run(void)
         for (int i = 0; i < n; i++) {
             carrier->event(events[i].data.ptr, events[i].events);
         }
+        http2_bury();
     }
     for (uint64_t i = 0; i < opt.streams; i++) {
         stream_stop(&streams[i]);
@@ -85,7 +88,8 @@ int main(int argc, char **argv)
 
     options_read(argc, argv);
     raise_file_limit();
-    carrier = &carrier_http1;
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL has no MSG_NOSIGNAL */
+    carrier = opt.http2 ? &carrier_http2 : &carrier_http1;
     transport_init();
     streams = calloc(opt.streams, sizeof(*streams));
     closings = calloc(opt.streams, sizeof(*closings));
@@ -98,6 +102,7 @@ int main(int argc, char **argv)
     run();
     seconds = (double)(streams_finish - streams_begin) / 1e9;
     report_print(seconds > 0 ? seconds : 1e-9, opt.json);
+    http2_fini();
     transport_fini();
     free(streams);
     free(closings);

@@ -212,7 +212,7 @@ static void on_event(void *user, uint32_t events)
     struct stream *s = user;
     struct http1 *h = &s->http1;
 
-    if (h->transport.state == TRANSPORT_OPENING) {
+    if (transport_opening(&h->transport)) {
         int k = transport_step(&h->transport);
 
         if (k < 0) {
@@ -226,7 +226,9 @@ static void on_event(void *user, uint32_t events)
         transport_flush(&h->transport);
     }
     if (events & ~(uint32_t)EPOLLOUT) {
-        read_some(s, READ_MAX);
+        do {
+            read_some(s, READ_MAX);
+        } while (transport_more(&h->transport));
     }
 }
 

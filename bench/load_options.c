@@ -12,7 +12,8 @@ struct load_options opt = {.model = "bench",
 
 _Noreturn static void usage(void)
 {
-    fputs("usage: load [options] HOST:PORT/PATH\n"
+    fputs("usage: load [options] [http://|https://]HOST:PORT/PATH\n"
+          "  --http2 N         streams go over N connections of HTTP/2 (each over its own of 1.1)\n"
           "  --streams N       streams at once (1)\n"
           "  --requests N      requests in all; a stream that ends makes room for the next "
           "(streams)\n"
@@ -21,7 +22,8 @@ _Noreturn static void usage(void)
           "  --host NAME       Host header (HOST:PORT)\n"
           "  --model NAME      (bench)\n"
           "  --plain           answers that are not streamed\n"
-          "  --fresh           a connection for each request (default: kept alive)\n"
+          "  --fresh           a connection for each request (default: kept alive); not with "
+          "--http2\n"
           "  --tokens N        tokens of an answer (64)\n"
           "  --rate R          tokens a second, 0: flat out (0)\n"
           "  --phase 0|1       0: all streams' tokens at once, 1: spread evenly (1)\n"
@@ -47,6 +49,7 @@ static bool number_option(const char *name, const char *value)
         const char *name;
         uint64_t *value, max;
     } table[] = {
+        {"--http2", &opt.http2, 10000},
         {"--streams", &opt.streams, 100000},
         {"--requests", &opt.requests, 1000000000},
         {"--duration", &opt.duration, 86400000},
@@ -99,8 +102,9 @@ static void take_target(const char *target)
     static char host[512], name[512], path[512];
     char *slash, *colon;
 
-    if (strncmp(target, "http://", 7) == 0) {
-        target += 7;
+    opt.tls = strncmp(target, "https://", 8) == 0;
+    if (opt.tls || strncmp(target, "http://", 7) == 0) {
+        target = strstr(target, "://") + 3;
     }
     if (strlen(target) >= sizeof(host)) {
         usage();
@@ -115,7 +119,7 @@ static void take_target(const char *target)
         opt.name = strcpy(name, host);
     }
     colon = strrchr(host, ':');
-    opt.port = colon ? colon + 1 : "80";
+    opt.port = colon ? colon + 1 : opt.tls ? "443" : "80";
     if (colon) {
         *colon = 0;
     }
@@ -150,7 +154,7 @@ void options_read(int argc, char **argv)
         }
         i++;
     }
-    if (!target || !opt.streams) {
+    if (!target || !opt.streams || (opt.http2 && opt.fresh)) {
         usage();
     }
     take_target(target);

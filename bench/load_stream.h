@@ -4,12 +4,14 @@
 
 #include "load_answer.h"
 #include "load_http1.h"
+#include "load_http2.h"
 
 enum stream_state { STREAM_IDLE, STREAM_ACTIVE, STREAM_OVER };
 
 struct stream {
     struct answer answer;
-    struct http1 http1;
+    struct http1 http1;        /* the one that */
+    struct http2_stream http2; /* carries it */
     enum stream_state state;
 };
 

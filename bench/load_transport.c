@@ -2,6 +2,7 @@
 
 #include "load_options.h"
 #include "load_report.h"
+#include "load_tls.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -24,6 +25,9 @@ void transport_init(void)
         fprintf(stderr, "load: no address for %s:%s\n", opt.host, opt.port);
         exit(2);
     }
+    if (opt.tls) {
+        tls_init(opt.http2 ? "h2" : "http/1.1");
+    }
     epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0) {
         die("epoll_create1");
@@ -32,6 +36,7 @@ void transport_init(void)
 
 void transport_fini(void)
 {
+    tls_fini();
     freeaddrinfo(address);
     close(epoll);
 }
@@ -46,9 +51,11 @@ static void watch(struct transport *t)
     struct epoll_event e = {.data.ptr = t->user};
     int op;
 
-    e.events = t->state == TRANSPORT_OPENING ? EPOLLOUT : t->slow ? 0 : EPOLLIN;
-    if (bytes_used(&t->out)) {
-        e.events |= EPOLLOUT;
+    if (transport_opening(t)) {
+        e.events = t->want_write ? EPOLLOUT : EPOLLIN;
+    } else {
+        e.events =
+            (t->slow ? 0 : (uint32_t)EPOLLIN) | (bytes_used(&t->out) ? (uint32_t)EPOLLOUT : 0);
     }
     if (e.events == t->events) {
         return;
@@ -86,7 +93,8 @@ bool transport_open(struct transport *t, void *user, bool slow)
 {
     int one = 1, small = SLOW_WINDOW;
 
-    *t = (struct transport){.user = user, .state = TRANSPORT_OPENING, .slow = slow};
+    *t = (struct transport){
+        .user = user, .state = TRANSPORT_CONNECTING, .slow = slow, .want_write = true};
     t->fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (t->fd < 0) {
         die("socket");
@@ -109,7 +117,7 @@ bool transport_open(struct transport *t, void *user, bool slow)
     return true;
 }
 
-int transport_step(struct transport *t)
+static int step_connect(struct transport *t)
 {
     int error = 0;
     socklen_t n = sizeof(error);
@@ -119,35 +127,69 @@ int transport_step(struct transport *t)
         note_error(strerror(error), strlen(strerror(error)));
         return -1;
     }
-    t->state = TRANSPORT_OPEN;
+    if (!opt.tls) {
+        return 1;
+    }
+    t->tls = tls_new(t->fd, opt.host);
+    t->state = TRANSPORT_HANDSHAKE;
+    return 0;
+}
+
+int transport_step(struct transport *t)
+{
+    int k = t->state == TRANSPORT_CONNECTING ? step_connect(t) : 0;
+
+    if (t->state == TRANSPORT_HANDSHAKE) {
+        k = tls_step(t->tls, &t->want_write);
+    }
+    if (k < 0) {
+        return k;
+    }
+    if (k) {
+        t->state = TRANSPORT_OPEN;
+    }
     watch(t);
-    return 1;
+    return k;
 }
 
 ssize_t transport_read(struct transport *t, char *p, size_t max)
 {
-    ssize_t n = recv(t->fd, p, max, 0);
+    ssize_t n = t->tls ? tls_read(t->tls, p, max) : recv(t->fd, p, max, 0);
 
-    if (n < 0) {
+    if (n < 0 && !t->tls) {
         return errno == EAGAIN || errno == EINTR ? -1 : 0;
     }
-    count.bytes += (uint64_t)n;
+    count.bytes += n > 0 ? (uint64_t)n : 0;
     return n;
+}
+
+bool transport_more(const struct transport *t)
+{
+    return t->state == TRANSPORT_OPEN && t->tls && SSL_has_pending(t->tls);
+}
+
+static ssize_t send_some(struct transport *t)
+{
+    const char *p = bytes_begin(&t->out);
+    size_t n = bytes_used(&t->out);
+    ssize_t sent = t->tls ? tls_write(t->tls, p, n) : send(t->fd, p, n, MSG_NOSIGNAL);
+
+    if (sent < 0 && !t->tls && errno != EAGAIN && errno != EINTR) {
+        return 0;
+    }
+    return sent;
 }
 
 void transport_flush(struct transport *t)
 {
     while (bytes_used(&t->out)) {
-        ssize_t n = send(t->fd, bytes_begin(&t->out), bytes_used(&t->out), MSG_NOSIGNAL);
+        ssize_t n = send_some(t);
 
-        if (n < 0 && errno == EAGAIN) {
+        if (n < 0) {
             watch(t);
             return;
         }
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
+        if (n == 0) {
             break;
         }
         t->out.at += (size_t)n;
@@ -165,6 +207,8 @@ void transport_write(struct transport *t, const char *p, size_t n)
 void transport_close(struct transport *t)
 {
     if (t->state != TRANSPORT_CLOSED) {
+        SSL_free(t->tls);
+        t->tls = NULL;
         close(t->fd);
         count.connected--;
     }
