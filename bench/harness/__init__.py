@@ -1,0 +1,1 @@
+"""What every scenario needs: servers, load runs, processor time and memory, tables."""

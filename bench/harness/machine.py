@@ -1,0 +1,88 @@
+"""Whose processor time and memory was it? Read from /proc for whole process trees."""
+
+import os
+import re
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Snapshot:
+    """All processes at one moment."""
+
+    def __init__(self):
+        self.parent, self.time = {}, {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat") as f:
+                    s = f.read().rpartition(")")[2].split()
+            except OSError:
+                continue
+            self.parent[int(pid)] = int(s[1])
+            # Its own time and that of the children that it has waited for.
+            self.time[int(pid)] = sum(map(int, s[11:15])) / TICK, sum(map(int, s[13:15])) / TICK
+
+    def tree(self, root):
+        """root and all processes below it."""
+        below, grown = {root}, True
+        while grown:
+            more = {p for p, parent in self.parent.items() if parent in below} - below
+            below |= more
+            grown = bool(more)
+        return below & set(self.parent)
+
+    def seconds(self, root):
+        return sum(self.time[p][0] for p in self.tree(root))
+
+    def ended(self, root):
+        """Seconds of root's children that have ended."""
+        return self.time[root][1]
+
+
+def pss_kib(root):
+    """Proportional set size of a process tree."""
+    total = 0
+    for pid in Snapshot().tree(root):
+        try:
+            with open(f"/proc/{pid}/smaps_rollup") as f:
+                total += int(re.search(r"^Pss:\s+(\d+)", f.read(), re.M)[1])
+        except (OSError, TypeError):
+            continue
+    return total
+
+
+def busy(cpus):
+    """(seconds worked, seconds passed) of these processors since they started; stolen time is work."""
+    worked = passed = 0
+    with open("/proc/stat") as f:
+        for line in f:
+            m = re.match(r"cpu(\d+) (.*)", line)
+            if m and int(m[1]) in cpus:
+                t = [int(x) for x in m[2].split()][:8]
+                passed += sum(t)
+                worked += sum(t) - t[3] - t[4]
+    return worked / TICK, passed / TICK
+
+
+class Meter:
+    """In a with block: cpu, the seconds of each part ({name: pid of its root}) and of "load", the children
+    of ours that ended meanwhile; used and others, the shares of the processors that anybody and that
+    processes outside of this run worked."""
+
+    def __init__(self, parts):
+        self.parts, self.cpus = parts, os.sched_getaffinity(0)
+
+    def _read(self):
+        s, me = Snapshot(), os.getpid()
+        by_part = {name: s.seconds(pid) for name, pid in self.parts.items()}
+        return *busy(self.cpus), s.seconds(me), {**by_part, "load": s.ended(me)}
+
+    def __enter__(self):
+        self.start = self._read()
+        return self
+
+    def __exit__(self, *_):
+        worked, passed, ours, cpu = self._read()
+        passed = max(passed - self.start[1], 1e-9)
+        self.cpu = {name: cpu[name] - self.start[3][name] for name in cpu}
+        self.used = (worked - self.start[0]) / passed
+        self.others = max(0.0, worked - self.start[0] - (ours - self.start[2])) / passed

@@ -1,0 +1,45 @@
+"""One client of 50 reads slowly what its model writes flat out: what do the others feel?"""
+
+import statistics
+
+from harness.loads import trouble
+from harness.report import median
+
+from .tokens import keep
+
+FAST = ["--streams", "49", "--rate", "100", "--tokens", "300", "--skip", "50", "--timeout", "20000"]
+
+
+def beside(b, server):
+    """The slow one is there before the fast ones, its buffers full, and is cut when they are done."""
+    slow = b.loads.begin(server.url, "--streams", "1", "--slow", "1", "--slow-rate", "10240", "--tokens", "10000000",
+                         "--cancel-after", "4000", "--timeout", "20000")
+    try:
+        slow.wait(0.7)
+    except Exception:
+        pass
+    r = b.loads.run(server, b.backend, *FAST, count=49)
+    bad = b.loads.end(slow)
+    if not bad["ok"] or not bad["slow_tokens"]:
+        r["ok"], r["error"] = False, f"the slow one: {trouble(bad) or 'no token'}"
+    r["slow_tokens"] = bad["slow_tokens"]
+    return r
+
+
+def slow(b):
+    """49 streams of 100 tokens a second, without and with a slow reader whose model writes flat out"""
+    cases = {}
+    for name, server in b.paths("nginx", more=False).items():
+        cases[f"{name}"] = b.case(server, *FAST, count=49)
+        cases[f"{name}+slow"] = lambda server=server: beside(b, server)
+    results = b.loads.rounds("slow", cases, keep("token"), n=max(b.loads.n_rounds, 3))
+    rows, change = {}, {}
+    for name in (n for n in results if not n.endswith("+slow")):
+        without, beside_slow = results[name], results[name + "+slow"]
+        change[name] = median(beside_slow, "token.p99_us") / median(without, "token.p99_us")
+        p99 = sorted(r["token"]["p99_us"] for r in without)
+        rows[name] = [median(without, "token.p50_us"), median(beside_slow, "token.p50_us"), statistics.median(p99),
+                      median(beside_slow, "token.p99_us"), f"{change[name] - 1:+.0%}", f"{p99[-1] / p99[0] - 1:.0%}"]
+    b.report.table("slow", ["p50 us", "with slow", "p99 us", "with slow", "p99's change", "rounds without apart"], rows)
+    b.report.noise(results, "token.p99_us")
+    b.report.target("slow", "others' p99 with a slow reader over without", change["dgon"], 1.1)
