@@ -51,8 +51,9 @@ def pss_kib(root):
 
 
 def busy(cpus):
-    """(seconds worked, seconds passed) of these processors since they started; stolen time is work."""
-    worked = passed = 0
+    """Seconds of these processors since they started: (worked in processes, or for another machine; worked in all;
+    passed). The difference of the first two are interrupts, on loopback nearly all of them of our own traffic."""
+    processes = worked = passed = 0
     with open("/proc/stat") as f:
         for line in f:
             m = re.match(r"cpu(\d+) (.*)", line)
@@ -60,7 +61,8 @@ def busy(cpus):
                 t = [int(x) for x in m[2].split()][:8]
                 passed += sum(t)
                 worked += sum(t) - t[3] - t[4]
-    return worked / TICK, passed / TICK
+                processes += sum(t) - sum(t[3:7])
+    return processes / TICK, worked / TICK, passed / TICK
 
 
 class Meter:
@@ -81,8 +83,9 @@ class Meter:
         return self
 
     def __exit__(self, *_):
-        worked, passed, ours, cpu = self._read()
-        passed = max(passed - self.start[1], 1e-9)
-        self.cpu = {name: cpu[name] - self.start[3][name] for name in cpu}
-        self.used = (worked - self.start[0]) / passed
-        self.others = max(0.0, worked - self.start[0] - (ours - self.start[2])) / passed
+        was_processes, was_worked, was_passed, was_ours, was_cpu = self.start
+        processes, worked, passed, ours, cpu = self._read()
+        passed = max(passed - was_passed, 1e-9)
+        self.cpu = {name: cpu[name] - was_cpu[name] for name in cpu}
+        self.used = (worked - was_worked) / passed
+        self.others = max(0.0, processes - was_processes - (ours - was_ours)) / passed
