@@ -8,6 +8,7 @@ import secrets
 import shutil
 import ssl
 import subprocess
+import time
 
 from .servers import OBJ, TOP, Process, Server, free_port, program, unprivileged, until
 
@@ -25,7 +26,7 @@ def agent_program():
 
 
 class Gateway(Server):
-    """start() returns when the model is offered. parts: "httpd", "agent", "agent-2", ..."""
+    """start() returns when all links are up; ready is when the model was offered. parts: "httpd", "agent", "agent-2", ..."""
 
     def __init__(self, dir, backend, agents=1, slots=12000, links=4, children=2, threads=32, tls=False, http2=False):
         self.dir, self.backend = dir, backend
@@ -89,6 +90,7 @@ log_file = {self.dir}/{name}.log
         for n in range(1, self.agents + 1):
             self._start_agent(n)
         self.parts["agent"].wait_for(10, lambda: json.loads(self.get("/v1/models") or '{"data":[]}')["data"])
+        self.ready = time.monotonic()
         # All agents and their links, so that what is measured is not their dialling.
         wanted = self.agents * min(self.links, self.children)
         until(5, lambda: sum(map(len, self.link_children().values())) >= wanted)

@@ -3,15 +3,18 @@
 import time
 
 from harness.loads import trouble
+from harness.machine import Meter
 from harness.report import median
 
 
 def once(b, name):
     start = time.monotonic()
-    server = b.fresh(name)
-    ready = time.monotonic() - start
+    with Meter({}) as m:
+        server = b.fresh(name)
+    ready = getattr(server, "ready", time.monotonic()) - start
     r = b.loads.run(server, b.backend, "--streams", "1", "--tokens", "1", "--timeout", "10000")
     r["ready_ms"], r["first_us"] = ready * 1000, r["first"]["max_us"]
+    r["others"], r["used"] = m.others, m.used
     b.stop(server)
     return r
 
