@@ -19,13 +19,19 @@ build_packages="gcc libc6-dev make autoconf automake libtool pkg-config apache2-
     libwebsockets-dev libwslay-dev libjansson-dev libcurl4-openssl-dev libinih-dev
     libssl-dev libnghttp2-dev curl ca-certificates"
 test_packages="libcunit1-dev clang valgrind python3 xz-utils openssl nginx-light"
+bench_packages="python3 openssl nginx-light haproxy"
+# Into build/bench-env, and only when they are asked for.
+plot_python="matplotlib==3.11.2"
+litellm_python="litellm[proxy]==1.109.1"
+portkey_npm="@portkey-ai/gateway@1.15.2"
 
 usage() {
     cat <<'TEXT'
 usage: ./build.sh                  build into build/obj (installs missing Debian packages first)
        ./build.sh run [options]    build, then a private gateway with agents in the foreground
        ./build.sh test [NAME]      build, then every test, or the one called NAME
-       ./build.sh bench [options]  build, then the measurements of bench/
+       ./build.sh bench [NAME...]  build, then every measurement of bench/, or those called NAME
+       ./build.sh bench plot       the results of the last bench as SVG
        ./build.sh COMMAND --help
 TEXT
 }
@@ -426,18 +432,65 @@ supervise() {
     done
 }
 
+# --- bench ---------------------------------------------------------------------------------------
+
+# bench_env NAME PACKAGES COMMAND...: COMMAND fills build/bench-env/NAME with PACKAGES, once.
+bench_env() {
+    local dir=$top/build/bench-env/$1 name=$1 list=$2
+    shift 2
+    [ "$(cat "$dir/packages" 2>/dev/null)" != "$list" ] || return 0
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    step "environment for $name" "$top/build/bench-env/$name.log" "$@" "$dir" "$list"
+    echo "$list" >"$dir/packages"
+}
+python_env() { # python_env DIR PACKAGES
+    # shellcheck disable=SC2086
+    python3 -m venv "$1" && "$1/bin/python" -m pip install --disable-pip-version-check $2
+}
+npm_env() { npm install --prefix "$1" --no-audit --no-fund "$2"; }
+
+# What --peers asks for beyond the distribution's servers.
+bench_peers() {
+    local peers=,$1,
+    if [[ $peers = *,litellm,* ]]; then
+        packages python3-venv
+        bench_env litellm "$litellm_python" python_env
+    fi
+    if [[ $peers = *,portkey,* ]]; then
+        command -v npm >/dev/null || packages nodejs npm
+        bench_env portkey "$portkey_npm" npm_env
+    fi
+}
+
+bench() {
+    if [ "${1:-}" = plot ]; then
+        packages python3 python3-venv
+        bench_env plot "$plot_python" python_env
+        "$top/build/bench-env/plot/bin/python" "$top/bench/plot" "${@:2}"
+        return
+    fi
+    local previous=
+    # shellcheck disable=SC2086
+    build $bench_packages
+    for arg in "$@"; do
+        case $previous$arg in
+        --peers=*) bench_peers "${arg#--peers=}" ;;
+        --peers?*) bench_peers "$arg" ;;
+        esac
+        previous=
+        [ "$arg" != --peers ] || previous=$arg
+    done
+    "$top/bench/run" "$@"
+}
+
 # --- main ----------------------------------------------------------------------------------------
 
 case ${1:-build} in
 build) build && echo "built in $obj; next: ./build.sh run" ;;
 run) shift && run "$@" ;;
 test) shift && . "$top/tests/run.sh" && run_tests "$@" ;;
-bench)
-    shift
-    # shellcheck disable=SC2086
-    build $test_packages
-    "$top/bench/run" "$@"
-    ;;
+bench) shift && bench "$@" ;;
 -h | --help | help) usage ;;
 *)
     usage >&2
