@@ -1,4 +1,5 @@
-"""Other proxies, set up for streams: no buffering, connections to the backend kept."""
+"""Other proxies, set up for streams: no buffering, connections to the backend kept. nginx has more connections
+than files, because it drops clients that have not yet asked when it has used 15 of 16."""
 
 import os
 import subprocess
@@ -12,7 +13,7 @@ worker_processes 1;
 worker_rlimit_nofile {files};
 pid {dir}/{name}.pid;
 error_log {dir}/{name}.error.log warn;
-events {{ worker_connections {files}; }}
+events {{ worker_connections {double}; }}
 http {{
     access_log {dir}/{name}.access.log;
     client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
@@ -89,7 +90,7 @@ def start(dir, kind, backend, name):
     modules = kind == "mod_proxy" and subprocess.check_output(["apxs", "-q", "LIBEXECDIR"], text=True).strip()
     conf = os.path.join(dir, name + ".conf")
     with open(conf, "w") as f:
-        f.write(template.format(user=unprivileged(user), dir=dir, name=name, port=port, files=FILES, half=FILES // 2 - 100,
+        f.write(template.format(user=unprivileged(user), dir=dir, name=name, port=port, files=FILES, double=2 * FILES, half=FILES // 2 - 100,
                                 backend=backend.removeprefix("http://"), modules=modules))
     p = Process(dir, name, [*command(dir, name), conf])
     p.wait_for(10, lambda: answers(port))

@@ -45,11 +45,10 @@ def once(b, name, count):
         asker.start()
 
     def weigh():
-        until(12, lambda: held(b.backend) == count, 0.1)
-        most = held(b.backend)
-        return {"held": most, "kib": {part: pss_kib(pid) for part, pid in parts.items()}}
-    r = b.loads.run(server, b.backend, "--streams", str(count), "--rate", "1", "--tokens", "7", "--ramp", "4000",
-                    "--skip", "4", "--timeout", "40000", count=count, meanwhile=weigh)
+        until(5, lambda: held(b.backend) == count, 0.1)
+        return {"held": held(b.backend), "kib": {part: pss_kib(pid) for part, pid in parts.items()}}
+    r = b.loads.run(server, b.backend, "--streams", str(count), "--rate", "1", "--tokens", "6", "--ramp", "3000",
+                    "--skip", "3", "--timeout", "40000", count=count, meanwhile=weigh)
     if asker:
         asker.over.set()
         asker.join()
