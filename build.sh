@@ -22,7 +22,7 @@ test_packages="libcunit1-dev clang valgrind python3 xz-utils openssl nginx-light
 bench_packages="python3 openssl nginx-light haproxy"
 # Into build/bench-env, and only when they are asked for.
 plot_python="matplotlib==3.11.2"
-litellm_python="litellm[proxy]==1.109.1"
+litellm_python="litellm[proxy]==1.105.0"
 portkey_npm="@portkey-ai/gateway@1.15.2"
 
 usage() {

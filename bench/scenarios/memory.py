@@ -47,8 +47,8 @@ def once(b, name, count):
     def weigh():
         until(5, lambda: held(b.backend) == count, 0.1)
         return {"held": held(b.backend), "kib": {part: pss_kib(pid) for part, pid in parts.items()}}
-    r = b.loads.run(server, b.backend, "--streams", str(count), "--rate", "1", "--tokens", "6", "--ramp", "3000",
-                    "--skip", "3", "--timeout", "40000", count=count, meanwhile=weigh)
+    r = b.loads.run(server, b.backend, "--streams", str(count), "--rate", "1", "--tokens", "5", "--ramp", "3000",
+                    "--skip", "2", "--timeout", "40000", count=count, meanwhile=weigh)
     if asker:
         asker.over.set()
         asker.join()
