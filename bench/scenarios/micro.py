@@ -10,10 +10,10 @@ from harness.servers import OBJ
 
 
 def programs():
-    """bench_* of the build directory; each prints JSON lines {"micro": NAME, "n": SIZE, "ns": ...}."""
+    """micro_* of the build directory; each prints JSON lines {"micro": NAME, "n": SIZE, "ns": ...}."""
     dir = os.path.join(OBJ, "bench")
     return sorted(os.path.join(dir, n) for n in os.listdir(dir)
-                  if n.startswith("bench_") and "." not in n and os.access(os.path.join(dir, n), os.X_OK))
+                  if n.startswith("micro_") and "." not in n and os.access(os.path.join(dir, n), os.X_OK))
 
 
 def micro(b):
