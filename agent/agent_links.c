@@ -47,6 +47,7 @@ static void take_welcome(agent_links *s, agent_link *l, const dgon_ctl *c)
     agent_log(AGENT_LOG_INFO, "link %u up: %s, child %u of %u, %u slots, %u models", c->link,
               s->spec.config->url, c->child, c->children, s->slots, s->model_count);
     s->spec.on_ready(s->spec.user);
+    agent_links_relieve(s);
     agent_links_spread_welcome(s, h);
 }
 
@@ -61,10 +62,14 @@ static void take_goaway(agent_links *s, agent_link *l, const dgon_ctl *c)
     agent_link_set_state(l, AGENT_LINK_LEAVING, "goaway");
     h->leave_ms = agent_os_now_ms();
     h->leave_limit_ms = c->drain_s * 1000u + AGENT_LINKS_CLOSE_MS;
+    h->standby = true;
     if (s->current == l && !agent_links_promote(s)) {
         agent_links_after_goaway(s, h);
     } else if (s->current != NULL) {
         agent_links_spread_soon(s);
+    }
+    if (agent_links_is_ready(s)) {
+        agent_links_relieve(s);
     }
 }
 
@@ -148,7 +153,8 @@ static void end_leaving(agent_held *h, bool draining)
     if (agent_link_get_state(h->link) != AGENT_LINK_LEAVING) {
         return;
     }
-    if (h->session.jobs == 0 && (!(draining || h->quiet) || gone >= DRAIN_QUIET_MS)) {
+    if (!h->standby && h->session.jobs == 0 &&
+        (!(draining || h->quiet) || gone >= DRAIN_QUIET_MS)) {
         agent_link_close(h->link, 1000, "done");
     } else if (h->leave_limit_ms != 0 && gone > h->leave_limit_ms) {
         agent_link_close(h->link, 1000, "the time to leave is over");
@@ -228,6 +234,7 @@ void agent_links_drain(agent_links *s)
             agent_link_close(h->link, 1000, "shutting down");
         }
     }
+    agent_links_relieve(s);
 }
 
 void agent_links_close(agent_links *s)

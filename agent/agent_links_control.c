@@ -119,4 +119,14 @@ void agent_links_leave(agent_links *s, agent_held *h, const char *why)
     agent_link_set_state(h->link, AGENT_LINK_LEAVING, why);
     h->leave_ms = agent_os_now_ms();
     h->quiet = true;
+    h->standby = false;
+}
+
+void agent_links_relieve(agent_links *s)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        if (s->links[i]->standby) {
+            agent_links_leave(s, s->links[i], "relieved");
+        }
+    }
 }

@@ -134,6 +134,9 @@ void agent_links_after_end(agent_links *s, const agent_held *h)
         note_healthy(s, h);
     } else {
         s->address_at++;
+        if (e->http == 0) {
+            agent_links_relieve(s); /* nobody listens any more: a stop, not a restart */
+        }
     }
     if (e->http == 401 || e->http == 403) {
         log_reason(s, AGENT_LOG_ERROR, "the gateway refuses the token; trying again every 60 s");

@@ -21,7 +21,8 @@ typedef struct agent_held {
     uint64_t welcome_ms, leave_ms, leave_limit_ms;
     uint32_t child; /* process of the gateway */
     bool extra;     /* dialled beside another one, to reach one more process */
-    bool quiet;     /* left without having been asked to: `draining` is given time to be read */
+    bool standby;   /* asked to leave, and takes jobs until another link does */
+    bool quiet;     /* `draining` was sent, and is given time to be read */
 } agent_held;
 
 struct agent_links {
@@ -51,6 +52,8 @@ struct agent_links {
 void agent_links_hello(agent_links *s, agent_link *l);
 /* Tells the gateway to send no more jobs on this link and lets its jobs end. */
 void agent_links_leave(agent_links *s, agent_held *h, const char *why);
+/* Another link takes jobs, or none can: leaves those on standby. */
+void agent_links_relieve(agent_links *s);
 
 /* --- agent_links_dial.c --- */
 

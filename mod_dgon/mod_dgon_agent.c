@@ -148,7 +148,7 @@ int mod_dgon_agent_handler(request_rec *r)
     if (sent_ahead(r))
         return refuse(r, HTTP_BAD_REQUEST, "unexpected_data",
                       "Data was sent before the upgrade was answered.");
-    if (e == NULL || mod_dgon_conn_get(r->connection) == NULL || mod_dgon_engine_leaving(e))
+    if (e == NULL || mod_dgon_conn_get(r->connection) == NULL || atomic_load(&e->stopping))
         return refuse(r, HTTP_SERVICE_UNAVAILABLE, "no_capacity",
                       "This server process takes no links at the moment.");
     int rc = switch_protocols(r, key);

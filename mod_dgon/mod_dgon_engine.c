@@ -128,6 +128,7 @@ static void drain_step(mod_dgon_engine *e)
     if (e->drain_until == 0) {
         e->drain_until = e->now + (uint64_t)e->conf->drain_timeout;
         e->goaway_at = e->now + GOAWAY_MS;
+        dgon_registry_leaving(e->registry, e->child);
     }
     if (e->now >= e->goaway_at)
         mod_dgon_link_goaway_all(e);

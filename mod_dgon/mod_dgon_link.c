@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
+#define STANDBY_MS                                                                                \
+    12000 /* after goaway jobs still come here, until the agent has another link or says draining \
+           */
+
 void mod_dgon_link_dirty(mod_dgon_link *l)
 {
     l->dirty = true;
@@ -132,7 +136,9 @@ static void check_life(mod_dgon_link *l)
         (void)mod_dgon_ws_ping(l->ws);
         mod_dgon_link_dirty(l);
     }
-    if (l->draining && l->jobs == 0 && l->goaway_at != 0 &&
+    if (l->goaway_at != 0 && !l->draining && e->now - l->goaway_at >= STANDBY_MS)
+        mod_dgon_link_drain(l);
+    if (l->goaway_at != 0 && l->draining && l->jobs == 0 &&
         e->now - l->goaway_at >= MOD_DGON_PROBE_MS)
         mod_dgon_link_end(l, 1012, "restart");
     if (l->cancels > 0)

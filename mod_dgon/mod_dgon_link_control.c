@@ -25,7 +25,9 @@ static bool welcome(mod_dgon_link *l)
     c.protocol = DGON_WIRE_VERSION;
     c.link = l->index;
     c.child = e->child;
-    c.children = dgon_registry_children_alive(e->registry);
+    c.children = dgon_registry_children_staying(e->registry);
+    if (c.children == 0)
+        c.children = 1; /* this one, until its successor is there */
     c.window = e->window;
     c.ping_s = (uint32_t)(e->conf->link_ping / 1000);
     c.hangup_s = (uint32_t)(e->conf->link_hangup / 1000);
@@ -74,11 +76,11 @@ static bool hello(mod_dgon_link *l, const dgon_ctl *c)
                   c->model_count);
     if (!welcome(l))
         return refuse(l, 1011, "out of memory");
-    if (atomic_load(&e->draining)) {
+    if (!take_models(l, c))
+        return refuse(l, DGON_CLOSE_FULL, "the models could not be taken");
+    if (atomic_load(&e->draining))
         mod_dgon_link_goaway(l);
-        return true;
-    }
-    return take_models(l, c) || refuse(l, DGON_CLOSE_FULL, "the models could not be taken");
+    return true;
 }
 
 bool mod_dgon_link_control(mod_dgon_link *l, const char *p, size_t n)
@@ -100,11 +102,16 @@ bool mod_dgon_link_control(mod_dgon_link *l, const char *p, size_t n)
     } else if (c.type == DGON_CTL_CAPACITY) {
         dgon_registry_link_slots(reg, l->index, c.slots);
     } else if (c.type == DGON_CTL_DRAINING) {
-        l->draining = true;
-        dgon_registry_link_drain(reg, l->index);
+        mod_dgon_link_drain(l);
     }
     dgon_ctl_fini(&c);
     return go_on;
+}
+
+void mod_dgon_link_drain(mod_dgon_link *l)
+{
+    l->draining = true;
+    dgon_registry_link_drain(l->engine->registry, l->index);
 }
 
 void mod_dgon_link_goaway(mod_dgon_link *l)
@@ -112,9 +119,7 @@ void mod_dgon_link_goaway(mod_dgon_link *l)
     dgon_ctl c;
     if (l->goaway_at != 0 || l->index == DGON_NONE)
         return;
-    l->draining = true;
     l->goaway_at = l->engine->now;
-    dgon_registry_link_drain(l->engine->registry, l->index);
     dgon_ctl_init(&c);
     c.type = DGON_CTL_GOAWAY;
     apr_cpystrn(c.reason, "restart", sizeof(c.reason));

@@ -62,6 +62,7 @@ void mod_dgon_link_jobs_forget(mod_dgon_link *l);
 /* mod_dgon_link_control.c */
 bool mod_dgon_link_control(mod_dgon_link *l, const char *p, size_t n);
 void mod_dgon_link_goaway(mod_dgon_link *l);
+void mod_dgon_link_drain(mod_dgon_link *l);
 bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
                             const dgon_job_spec *spec);
 

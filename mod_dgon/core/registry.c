@@ -154,6 +154,7 @@ dgon_status dgon_registry_join(dgon_registry *r, uint32_t pid, uint32_t child)
         !dgon_cas(&c->word, w, dgon_childw(dgon_childw_epoch(w) + 1, DGON_CHILD_ACTIVE, 0, 0)))
         return DGON_EEXIST;
     atomic_store(&c->pid, pid);
+    atomic_store(&c->leaving, 0);
     atomic_store(&c->asleep, 0);
     _Atomic uint64_t *news = dgon_news_at(r, child);
     for (uint64_t k = 0; k < r->at.news_summary + r->at.used_words; k++)
@@ -183,6 +184,21 @@ uint32_t dgon_registry_children_alive(dgon_registry *r)
     uint32_t n = 0;
     for (uint32_t i = 0; i < r->conf.children; i++)
         n += dgon_childw_state(dgon_get(&dgon_child_at(r, i)->word)) == DGON_CHILD_ACTIVE;
+    return n;
+}
+
+void dgon_registry_leaving(dgon_registry *r, uint32_t child)
+{
+    if (child < r->conf.children)
+        atomic_store(&dgon_child_at(r, child)->leaving, 1);
+}
+
+uint32_t dgon_registry_children_staying(dgon_registry *r)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->conf.children; i++)
+        n += dgon_childw_state(dgon_get(&dgon_child_at(r, i)->word)) == DGON_CHILD_ACTIVE &&
+             atomic_load(&dgon_child_at(r, i)->leaving) == 0;
     return n;
 }
 

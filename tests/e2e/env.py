@@ -95,6 +95,12 @@ def alive(pid):
     return state(pid) not in (None, "Z")
 
 
+def stop_still(pid):
+    """SIGSTOP, and until every thread stands: one on its way there may still accept a connection."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: all(state(f"{pid}/task/{t}") == "T" for t in os.listdir(f"/proc/{pid}/task")), what="standstill", step=0.001)
+
+
 def children(pid):
     try:
         return [int(p) for t in pathlib.Path(f"/proc/{pid}/task").iterdir() for p in (t / "children").read_text().split()]

@@ -233,6 +233,10 @@ class Gateway:
         self.server.shutdown()
         self.all = []
 
+    def stop_listening(self):
+        """Links stay as they are; a dial is refused."""
+        self.server.socket.shutdown(socket.SHUT_RDWR)
+
     def accept(self, timeout=10):
         return self.links.get(timeout=timeout)
 

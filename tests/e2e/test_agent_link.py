@@ -177,6 +177,33 @@ def test_goaway_without_jobs_closes_at_once(gateway, tmp_path):
     a.stop()
 
 
+def test_goaway_keeps_the_link_until_another_one_takes_jobs(gateway, tmp_path):
+    a = Agent(tmp_path, gateway.url(), backends=SLOW_ECHO.format(20)).start()
+    old = gateway.accept()
+    gateway.auto_welcome = False
+    old.goaway()
+    new = gateway.accept(3)
+    assert old.job("x").wait()[0] == END, "no other link takes jobs yet"
+    late = old.job("y")
+    late.wait_events(1)
+    new.welcome()
+    old.expect("draining", 2)
+    assert late.wait()[0] == END and old.wait_closed(2) == 1000
+    assert new.job("z").wait()[0] == END
+    a.stop()
+
+
+def test_goaway_of_a_gateway_that_stops(gateway, tmp_path):
+    """Nobody listens any more, so there is nothing to wait for."""
+    a = Agent(tmp_path, gateway.url()).start()
+    old = gateway.accept()
+    gateway.stop_listening()
+    old.goaway()
+    old.expect("draining", 2)
+    assert old.wait_closed(2) == 1000
+    a.stop()
+
+
 def test_goaway_storm_does_not_dial_in_a_tight_loop(gateway, tmp_path):
     a = Agent(tmp_path, gateway.url()).start()
     end = time.monotonic() + 3

@@ -154,10 +154,15 @@ static void test_children(void)
     CU_ASSERT(dgon_registry_join(reg, 5, 2) == DGON_EEXIST);
     CU_ASSERT(dgon_registry_join(reg, 5, 4) == DGON_EINVAL);
     dgon_registry_count(reg, 2, DGON_COUNT_JOBS, 3);
+    dgon_registry_leaving(reg, 2);
+    dgon_registry_leaving(reg, 4);
+    CU_ASSERT_EQUAL(dgon_registry_children_alive(reg), 3);
+    CU_ASSERT_EQUAL(dgon_registry_children_staying(reg), 2);
     dgon_registry_leave(reg, 2);
     dgon_registry_leave(reg, 2);
     CU_ASSERT_EQUAL(dgon_registry_children_alive(reg), 2);
     CU_ASSERT(dgon_registry_join(reg, 5, 2) == DGON_OK);
+    CU_ASSERT_EQUAL(dgon_registry_children_staying(reg), 3);
     dgon_registry_count(reg, 0, DGON_COUNT_JOBS, 4);
     CU_ASSERT_EQUAL(dgon_registry_total(reg, DGON_COUNT_JOBS), 7);
     CU_ASSERT_EQUAL(dgon_registry_total(reg, DGON_COUNT_MAX), 0);

@@ -81,6 +81,7 @@ typedef struct dgon_layout_head {
 typedef struct dgon_layout_child {
     _Alignas(64) _Atomic uint64_t word;
     _Atomic uint32_t pid;
+    _Atomic uint32_t leaving; /* ends as soon as its connections do */
     _Alignas(64) _Atomic uint32_t asleep;
     _Alignas(64) _Atomic uint64_t counts[16];
 } dgon_layout_child;

@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define DGON_REGISTRY_MAGIC        0x64676f6e2d726567ull
-#define DGON_REGISTRY_VERSION      1u
+#define DGON_REGISTRY_VERSION      2u
 #define DGON_REGISTRY_CHILDREN_MAX 1000u
 #define DGON_REGISTRY_LINKS_MAX    16000u
 #define DGON_REGISTRY_JOBS_MAX     1000000u
@@ -95,6 +95,11 @@ uint32_t dgon_registry_sweep(dgon_registry *r, uint32_t me);
  * nobody offers or waits for. */
 void dgon_registry_audit(dgon_registry *r, uint32_t me);
 uint32_t dgon_registry_children_alive(dgon_registry *r);
+/* Engine of `child`: it drains. Its jobs and links stay what they are; it only no longer counts
+ * among those that are there to stay. */
+void dgon_registry_leaving(dgon_registry *r, uint32_t child);
+/* Engine: children that are alive and not leaving. */
+uint32_t dgon_registry_children_staying(dgon_registry *r);
 
 /* ---- news ---- */
 /* Any: sets the bit, wakes the child if it sleeps. */

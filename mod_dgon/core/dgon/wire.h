@@ -6,35 +6,45 @@
  * Text messages are control: one JSON object with "type", rare, at most DGON_WIRE_CONTROL_MAX
  * bytes. Unknown types and unknown members are ignored.
  *
- *  agent -> gateway
- *   hello     {"type":"hello","protocol":[1,1],"agent":"gpu-7","instance":"<16 hex
- * digits>","version":"0.1.0","os":"linux", "slots":4,"labels":{"room":"b"},"models":[MODEL,...]}
- * first message of a link, once MODEL =
- * {"name":"tiny-chat","backend":"ollama","context":8192,"loaded":true,"capabilities":["tools","vision"]}
- *             names match [A-Za-z0-9._:/@+-]{1,128}, at most DGON_WIRE_MODELS_MAX; agent ids
- * [A-Za-z0-9._-]{1,64} models    {"type":"models","models":[MODEL,...]} replaces the whole list
- *   capacity  {"type":"capacity","slots":4}                                 the number of slots
- * changed draining  {"type":"draining"}                                           no new jobs on
- * this link, running ones end alive     {"type":"alive"} (reserved; liveness is WebSocket
- * ping/pong)
+ * agent -> gateway
  *
- *  gateway -> agent
- *   welcome
- * {"type":"welcome","protocol":1,"link":3,"child":0,"children":2,"window":12288,"ping":20,"hangup":35,"gateway":"<hex>"}
- *             window: credit in bytes that each job starts with; ping, hangup: seconds, for the
- * agent's liveness timer job
- * {"type":"job","job":17,"attempt":1,"op":"chat","model":"tiny-chat","public":"tiny-chat","id":"chatcmpl-…","created":1700000000,
- *              "stream":true,"body":1234,"deadline":120000}
- *             body: length of the request body that follows in BODY records; deadline: ms for the
- * first token, a hint. traceparent (W3C) is added when the client sent one goaway
- * {"type":"goaway","reason":"restart","drain":30}               dial a new link now; let the jobs
- * of this one end within `drain` seconds, then close it
+ *   {"type":"hello","protocol":[1,1],"agent":"gpu-7","instance":"<16 hex digits>",
+ *    "version":"0.1.0","os":"linux","slots":4,"labels":{"room":"b"},"models":[MODEL,...]}
+ *       The first message of a link, once. MODEL = {"name":"tiny-chat","backend":"ollama",
+ *       "context":8192,"loaded":true,"capabilities":["tools","vision"]}. Names match
+ *       [A-Za-z0-9._:/@+-]{1,128}, at most DGON_WIRE_MODELS_MAX; agent ids [A-Za-z0-9._-]{1,64}.
+ *   {"type":"models","models":[MODEL,...]}
+ *       Replaces the whole list.
+ *   {"type":"capacity","slots":4}
+ *       The number of slots changed.
+ *   {"type":"draining"}
+ *       No new jobs on this link; running ones end.
+ *   {"type":"alive"}
+ *       Reserved; liveness is WebSocket ping and pong.
+ *
+ * gateway -> agent
+ *
+ *   {"type":"welcome","protocol":1,"link":3,"child":0,"children":2,"window":12288,"ping":20,
+ *    "hangup":35,"gateway":"<hex>"}
+ *       child: the process at the other end, of `children` that stay; window: credit in bytes that
+ *       each job starts with; ping, hangup: seconds, for the agent's liveness timer.
+ *   {"type":"job","job":17,"attempt":1,"op":"chat","model":"tiny-chat","public":"tiny-chat",
+ *    "id":"chatcmpl-...","created":1700000000,"stream":true,"body":1234,"deadline":120000}
+ *       body: length of the request body that follows in BODY records; deadline: ms for the first
+ *       token, a hint. traceparent (W3C) is added when the client sent one.
+ *   {"type":"goaway","reason":"restart","drain":30}
+ *       This process ends within `drain` seconds: dial a new link now. Jobs go on coming on this
+ *       one until the agent answers `draining`, which it does once another link takes jobs or none
+ *       can be had; it then closes this one when its jobs have ended.
  *
  * Binary messages are job data: one or more whole records, each a header of 12 bytes, big-endian,
- * then `len` bytes: u32 job       the gateway's own number of the job on this link, from "job":
- * opaque to the agent u8  type      dgon_rec u8  attempt   as in "job"; a record of another attempt
- * is dropped u16 n         content events inside (for metrics), 0 elsewhere u32 len       payload
- * bytes, at most DGON_WIRE_RECORD_MAX
+ * then `len` bytes:
+ *
+ *   u32 job      the gateway's own number of the job on this link, from "job": opaque to the agent
+ *   u8  type     dgon_rec
+ *   u8  attempt  as in "job"; a record of another attempt is dropped
+ *   u16 n        content events inside (for metrics), 0 elsewhere
+ *   u32 len      payload bytes, at most DGON_WIRE_RECORD_MAX
  *
  * Life of a job on the link: `job` and BODY… from the gateway; then from the agent STATUS(102) as
  * soon as the body is whole and a slot was taken, then EVENT… (streamed) or RAW… (not streamed),
