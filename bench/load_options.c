@@ -99,24 +99,24 @@ static bool flag_option(const char *name)
 
 static void take_target(const char *target)
 {
-    static char host[512], name[512], path[512];
-    char *slash, *colon;
+    static char host[512], name[512];
+    const char *slash;
+    char *colon;
 
     opt.tls = strncmp(target, "https://", 8) == 0;
     if (opt.tls || strncmp(target, "http://", 7) == 0) {
         target = strstr(target, "://") + 3;
     }
-    if (strlen(target) >= sizeof(host)) {
+    slash = strchr(target, '/');
+    opt.path = slash ? slash : "/v1/chat/completions";
+    size_t length = slash ? (size_t)(slash - target) : strlen(target);
+    if (length >= sizeof(host)) {
         usage();
     }
-    strcpy(host, target);
-    slash = strchr(host, '/');
-    opt.path = slash ? strcpy(path, slash) : "/v1/chat/completions";
-    if (slash) {
-        *slash = 0;
-    }
+    memcpy(host, target, length);
     if (!opt.name) {
-        opt.name = strcpy(name, host);
+        memcpy(name, target, length);
+        opt.name = name;
     }
     colon = strrchr(host, ':');
     opt.port = colon ? colon + 1 : opt.tls ? "443" : "80";

@@ -127,13 +127,23 @@ typedef struct candidate_walk {
     const dgon_registry *r;
     _Atomic uint64_t *offers;
     uint64_t bits;
-    uint32_t word;
+    uint32_t word, words, left; /* of the offers: where we are, those in use, those not yet seen */
 } candidate_walk;
 
-static candidate_walk walk_start(const dgon_registry *r, uint32_t model)
+/* Round all links once, from the word `turn` (taken modulo their number) on. */
+static candidate_walk walk_start(const dgon_registry *r, uint32_t model, uint64_t turn)
 {
     _Atomic uint64_t *offers = dgon_offers_at(r, model);
-    return (candidate_walk){.r = r, .offers = offers, .bits = dgon_get(&offers[0])};
+    uint32_t words = dgon_link_high(r) / 64 + 1;
+    if (words > r->at.offer_words)
+        words = (uint32_t)r->at.offer_words;
+    uint32_t first = (uint32_t)(turn % words);
+    return (candidate_walk){.r = r,
+                            .offers = offers,
+                            .bits = dgon_get(&offers[first]),
+                            .word = first,
+                            .words = words,
+                            .left = words - 1};
 }
 
 /* The next open link that offers the model. */
@@ -141,8 +151,11 @@ static bool walk_next(candidate_walk *k, uint32_t *link, uint64_t *word, uint32_
 {
     for (;;) {
         while (k->bits == 0) {
-            if (++k->word >= k->r->at.offer_words)
+            if (k->left == 0)
                 return false;
+            k->left--;
+            if (++k->word == k->words)
+                k->word = 0;
             k->bits = dgon_get(&k->offers[k->word]);
         }
         uint32_t i = k->word * 64 + (uint32_t)__builtin_ctzll(k->bits);
@@ -166,7 +179,7 @@ typedef struct fits {
 static fits agents_with_room(const dgon_registry *r, uint32_t model)
 {
     fits f = {.n = 0};
-    candidate_walk k = walk_start(r, model);
+    candidate_walk k = walk_start(r, model, 0);
     uint32_t link, agent;
     uint64_t word;
     while (f.n < FITS_MAX && walk_next(&k, &link, &word, &agent)) {
@@ -232,14 +245,22 @@ typedef struct choice {
     uint64_t word;
 } choice;
 
-/* The best link for the job among all, CHUNK at a time; false: nobody has a free slot. */
+/* Nobody can have less to do, or be nearer. */
+static bool is_ideal(const dgon_sched_candidate *c)
+{
+    return c->busy == 0 && c->same_child;
+}
+
+/* The best link for the job among all, CHUNK at a time; false: nobody has a free slot. With more
+ * than a chunk of links the first ideal one ends the search, so each search begins elsewhere. */
 static bool choose(const dgon_registry *r, uint32_t slot, uint32_t model, uint32_t child,
                    choice *out)
 {
     dgon_sched_candidate c[CHUNK];
     uint64_t words[CHUNK];
     uint32_t n = 0;
-    candidate_walk k = walk_start(r, model);
+    candidate_walk k =
+        walk_start(r, model, atomic_load_explicit(&r->head->dispatches, memory_order_relaxed));
     for (bool more = true; more;) {
         uint32_t link, agent;
         uint64_t word;
@@ -262,6 +283,7 @@ static bool choose(const dgon_registry *r, uint32_t slot, uint32_t model, uint32
                 c[0] = c[best];
                 words[0] = words[best];
                 n = 1;
+                more = more && !is_ideal(&c[0]);
             }
         }
     }
@@ -404,7 +426,7 @@ static void dispatch_set(dgon_registry *r, uint32_t me, uint64_t *set, uint32_t 
 
 static bool agent_offers(const dgon_registry *r, uint32_t agent, uint32_t model)
 {
-    candidate_walk k = walk_start(r, model);
+    candidate_walk k = walk_start(r, model, 0);
     uint32_t link, a;
     uint64_t word;
     while (walk_next(&k, &link, &word, &a))

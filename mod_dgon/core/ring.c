@@ -35,9 +35,17 @@ static void copy_out(const dgon_ring *r, uint64_t pos, void *dst, uint32_t n)
         memcpy((unsigned char *)dst + first, r->data, n - first);
 }
 
+/* Reader, after it has seen a tail beyond its head: no newer base can come before it has read on.
+ */
+static uint64_t base_of(const dgon_ring *r)
+{
+    return atomic_load_explicit(&r->ctl->base, memory_order_relaxed);
+}
+
 void dgon_ring_reset(dgon_ring *r)
 {
     atomic_store_explicit(&r->ctl->head, 0, memory_order_relaxed);
+    atomic_store_explicit(&r->ctl->base, 0, memory_order_relaxed);
     atomic_store_explicit(&r->ctl->tail, 0, memory_order_release);
 }
 
@@ -60,10 +68,13 @@ dgon_status dgon_ring_put_spsc(dgon_ring *r, uint8_t type, uint16_t n, const voi
     uint32_t have = room(r, tail);
     if (have < DGON_RING_HEADER || have - DGON_RING_HEADER < len)
         return DGON_EFULL;
+    if (have == r->size)
+        atomic_store_explicit(&r->ctl->base, tail, memory_order_relaxed);
+    uint64_t at = tail - atomic_load_explicit(&r->ctl->base, memory_order_relaxed);
     header h = {.len = len, .type = type, .n = n};
-    copy_in(r, tail, &h, DGON_RING_HEADER);
+    copy_in(r, at, &h, DGON_RING_HEADER);
     if (len)
-        copy_in(r, tail + DGON_RING_HEADER, p, len);
+        copy_in(r, at + DGON_RING_HEADER, p, len);
     atomic_store_explicit(&r->ctl->tail, tail + DGON_RING_HEADER + len, memory_order_release);
     return DGON_OK;
 }
@@ -77,7 +88,7 @@ dgon_status dgon_ring_peek_spsc(const dgon_ring *r, dgon_ring_record *rec)
     if (used > r->size || used < DGON_RING_HEADER)
         return DGON_EPROTO;
     header h;
-    copy_out(r, head, &h, DGON_RING_HEADER);
+    copy_out(r, head - base_of(r), &h, DGON_RING_HEADER);
     if (h.len > used - DGON_RING_HEADER)
         return DGON_EPROTO;
     *rec = (dgon_ring_record){.len = h.len, .type = h.type, .n = h.n};
@@ -88,6 +99,6 @@ void dgon_ring_take_spsc(dgon_ring *r, const dgon_ring_record *rec, void *dst)
 {
     uint64_t head = atomic_load_explicit(&r->ctl->head, memory_order_relaxed);
     if (dst && rec->len && rec->len <= r->size)
-        copy_out(r, head + DGON_RING_HEADER, dst, rec->len);
+        copy_out(r, head - base_of(r) + DGON_RING_HEADER, dst, rec->len);
     atomic_store_explicit(&r->ctl->head, head + DGON_RING_HEADER + rec->len, memory_order_release);
 }

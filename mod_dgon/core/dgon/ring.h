@@ -2,8 +2,11 @@
  * which may be killed at any instruction. No lock; the tail is published last, so a record is there
  * whole or not at all.
  *
- *   ctl:  tail (bytes ever written, writer's line) | head (bytes ever read, reader's line)
- *   data: size bytes, a power of two; position = counter & (size - 1); a record may wrap
+ *   ctl:  tail (bytes ever written), base (writer's line) | head (bytes ever read, reader's line)
+ *   data: size bytes, a power of two; position = (counter - base) & (size - 1); a record may wrap
+ *   base: moved by the writer to the tail whenever it finds the ring empty, and published with the
+ *         tail. Then nobody reads, and the next record begins at the start of data: the ring of a
+ *         reader that keeps up is one page, whatever its size.
  *   record: {u32 len, u8 type, u8 zero, u16 n} in host order + len bytes
  */
 #ifndef DGON_RING_H
@@ -22,6 +25,7 @@
 
 typedef struct dgon_ring_ctl {
     _Alignas(64) _Atomic uint64_t tail;
+    _Atomic uint64_t base;
     _Alignas(64) _Atomic uint64_t head;
 } dgon_ring_ctl;
 
