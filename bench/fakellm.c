@@ -84,7 +84,7 @@ static void on_signal(int signo)
 _Noreturn static void usage(void)
 {
     fputs("usage: fakellm [--port N] [--model NAME]... [--ollama] [--tokens N] [--rate R]\n"
-          "               [--phase 0|1] [--first-ms N] [--silent]\n"
+          "               [--phase 0|1] [--burst N] [--first-ms N] [--silent]\n"
           "A model server on 127.0.0.1 that writes stamped tokens; port 0: the kernel chooses.\n"
           "rate 0: as fast as possible; phase 1: the streams' tokens are spread evenly.\n",
           stderr);
@@ -116,6 +116,8 @@ static uint16_t options(int argc, char **argv)
             p->rate = strtod(value, NULL);
         } else if (strcmp(name, "--phase") == 0) {
             p->spread = option_number(name, value, 1) == 1;
+        } else if (strcmp(name, "--burst") == 0) {
+            p->burst = option_number(name, value, TOKENS_MAX);
         } else if (strcmp(name, "--first-ms") == 0) {
             p->first_ms = option_number(name, value, 86400000);
         } else {

@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 #define READ_MAX 16384
+#define UNSENT_MAX \
+    16384 /* bytes that the kernel holds and has not sent: a token is stamped when it goes */
 
 static struct conn *all, *dead;
 
 void conn_accept(int listener, int epoll)
 {
-    int fd, one = 1;
+    int fd, one = 1, unsent = UNSENT_MAX;
 
     while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         struct conn *c = calloc(1, sizeof(*c));
@@ -31,6 +33,7 @@ void conn_accept(int listener, int epoll)
         }
         all = c;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e)) {
             die("epoll_ctl");
         }

@@ -11,8 +11,9 @@
 /* What the field "bench" of a request says; the command line gives the defaults. */
 struct plan {
     uint64_t tokens, first_ms, id;
-    double rate; /* tokens a second; 0: as fast as the reader takes them */
-    bool spread; /* the streams' tokens fall evenly between each other, not all together */
+    uint64_t burst; /* tokens of one write */
+    double rate;    /* tokens a second; 0: as fast as the reader takes them */
+    bool spread;    /* the streams' tokens fall evenly between each other, not all together */
     bool silent; /* after its tokens, or at once without any, the stream neither speaks nor ends */
 };
 

@@ -7,7 +7,7 @@
 #define MODEL_MAX 16
 
 bool route_ollama;
-struct plan route_defaults = {.tokens = 64, .spread = true};
+struct plan route_defaults = {.tokens = 64, .burst = 1, .spread = true};
 static struct model models[MODEL_MAX];
 static size_t n_models;
 
@@ -29,6 +29,10 @@ static void read_plan(struct plan *p, struct text root)
         b = json_member(json_member(root, "options"), "bench");
     }
     p->tokens = json_whole(json_member(b, "tokens"), p->tokens, TOKENS_MAX);
+    p->burst = json_whole(json_member(b, "burst"), p->burst, TOKENS_MAX);
+    if (p->burst == 0) {
+        p->burst = 1;
+    }
     p->first_ms = json_whole(json_member(b, "first_ms"), p->first_ms, 86400000);
     p->id = json_whole(json_member(b, "id"), p->id, 1ULL << 52);
     p->rate = json_number(json_member(b, "rate"), p->rate);

@@ -5,7 +5,7 @@
 #include "fakellm_timetable.h"
 #include "fakellm_write.h"
 
-#define BURST 64 /* tokens that one stream may write before the next one's turn */
+#define TURN 64 /* tokens that one stream may write before the next one's turn */
 
 static void finish(struct conn *c)
 {
@@ -22,9 +22,36 @@ static uint64_t due_of(const struct conn *c, uint64_t seq)
     return c->first_due + (c->plan.rate > 0 ? (uint64_t)((double)seq * 1e9 / c->plan.rate) : 0);
 }
 
+/* A model that is slower than its reader goes on while the reader takes nothing; one that writes
+ * flat out has no token before there is room for it, so that no token is older than its writing. */
+static bool has_room(const struct conn *c)
+{
+    return bytes_used(&c->out) < (c->plan.rate > 0 ? OUT_MAX : 1);
+}
+
+/* False: the connection is gone. */
+static bool write_due(struct conn *c, uint64_t now)
+{
+    for (unsigned n = 0; n < TURN && has_room(c);) {
+        unsigned burst = 0;
+
+        while (c->next < c->plan.tokens && burst < c->plan.burst && due_of(c, c->next) <= now) {
+            write_token(c, c->next++);
+            burst++;
+        }
+        if (burst == 0) {
+            return true;
+        }
+        n += burst;
+        if (!conn_flush(c)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void stream_speak(struct conn *c, uint64_t now)
 {
-    unsigned burst = 0;
 
     if (c->state == ANSWERING) {
         write_whole(c);
@@ -34,9 +61,8 @@ void stream_speak(struct conn *c, uint64_t now)
     if (!c->head_sent) {
         write_head(c);
     }
-    while (c->next < c->plan.tokens && burst++ < BURST && due_of(c, c->next) <= now &&
-           bytes_used(&c->out) < OUT_MAX) {
-        write_token(c, c->next++);
+    if (!write_due(c, now)) {
+        return;
     }
     if (c->next == c->plan.tokens && c->plan.silent) {
         c->state = SILENT;
@@ -48,7 +74,7 @@ void stream_speak(struct conn *c, uint64_t now)
     if (!conn_flush(c)) {
         return;
     }
-    if (c->state == SILENT || bytes_used(&c->out) >= OUT_MAX) {
+    if (c->state == SILENT || !has_room(c)) {
         timetable_remove(c); /* for ever, or until stream_room */
     } else {
         uint64_t due = due_of(c, c->next);
@@ -59,7 +85,7 @@ void stream_speak(struct conn *c, uint64_t now)
 
 void stream_room(struct conn *c)
 {
-    if (c->state == STREAMING && !c->place && bytes_used(&c->out) < OUT_MAX) {
+    if (c->state == STREAMING && !c->place && has_room(c)) {
         timetable_put(c, due_of(c, c->next));
     }
 }

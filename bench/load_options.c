@@ -8,6 +8,7 @@ struct load_options opt = {.model = "bench",
                            .slow_rate = 10240,
                            .timeout = 120000,
                            .id = 1,
+                           .burst = 1,
                            .phase = 1};
 
 _Noreturn static void usage(void)
@@ -27,6 +28,7 @@ _Noreturn static void usage(void)
           "  --tokens N        tokens of an answer (64)\n"
           "  --rate R          tokens a second, 0: flat out (0)\n"
           "  --phase 0|1       0: all streams' tokens at once, 1: spread evenly (1)\n"
+          "  --burst N         tokens of one write of the backend (1)\n"
           "  --first-ms N      the backend's delay before the first token, not in the times of it "
           "(0)\n"
           "  --silent          after its tokens the backend neither speaks nor ends\n"
@@ -56,6 +58,7 @@ static bool number_option(const char *name, const char *value)
         {"--ramp", &opt.ramp, 86400000},
         {"--tokens", &opt.tokens, 100000000},
         {"--phase", &opt.phase, 1},
+        {"--burst", &opt.burst, 100000000},
         {"--first-ms", &opt.first_ms, 86400000},
         {"--skip", &opt.skip, 100000000},
         {"--slow", &opt.slow, 100000},

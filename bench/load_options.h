@@ -10,6 +10,7 @@ struct load_options {
     const char *name; /* of the Host header, TLS's server name and HTTP/2's :authority */
     uint64_t http2;   /* connections that carry the streams; 0: HTTP/1.1, one each */
     uint64_t streams, requests, tokens, skip, slow, slow_rate, phase, id;
+    uint64_t burst; /* tokens of one write of the backend */
     uint64_t ramp, duration, first_ms, cancel_after, cancel_gap, timeout; /* milliseconds */
     double rate;
     bool plain, silent, fresh, json, cancel, tls;

@@ -102,14 +102,15 @@ void stream_stop(struct stream *s)
 
 size_t stream_body(const struct stream *s, char *buf, size_t n)
 {
-    int k = snprintf(
-        buf, n,
-        "{\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":"
-        "\"bench\"}],\"bench\":{\"tokens\":%llu,\"rate\":%g,\"phase\":%u,\"first_ms\":%llu,"
-        "\"id\":%llu%s}}",
-        opt.model, opt.plain ? "false" : "true", (unsigned long long)opt.tokens, opt.rate,
-        (unsigned)opt.phase, (unsigned long long)opt.first_ms, (unsigned long long)s->answer.id,
-        opt.silent ? ",\"silent\":true" : "");
+    int k = snprintf(buf, n,
+                     "{\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":"
+                     "\"bench\"}],\"bench\":{\"tokens\":%llu,\"rate\":%g,\"phase\":%u,\"burst\":%"
+                     "llu,\"first_ms\":%llu,"
+                     "\"id\":%llu%s}}",
+                     opt.model, opt.plain ? "false" : "true", (unsigned long long)opt.tokens,
+                     opt.rate, (unsigned)opt.phase, (unsigned long long)opt.burst,
+                     (unsigned long long)opt.first_ms, (unsigned long long)s->answer.id,
+                     opt.silent ? ",\"silent\":true" : "");
 
     if (k < 0 || (size_t)k >= n) {
         fputs("load: names are too long\n", stderr);
