@@ -1,13 +1,8 @@
-#include "agent_http.h"
+#include "agent_http_handle.h"
 
 #include "agent_os.h"
 
 #include "dgon/alloc.h"
-
-#include <curl/curl.h>
-
-#include <stdio.h>
-#include <string.h>
 
 #define RELEASED_MS 1000u
 
@@ -16,14 +11,16 @@ struct agent_http {
     CURLM *multi;
     agent_timer *timer;
     agent_request *list;
+    agent_http_handles handles;
+    bool added;    /* requests that curl has not begun yet */
     bool draining; /* destroy: callbacks into the loop are over */
 };
 
 struct agent_request {
     agent_request *prev, *next;
     agent_http *http;
-    CURL *easy;
-    struct curl_slist *headers;
+    CURL *easy; /* the handle's */
+    agent_http_handle *handle;
     const agent_http_ops *ops; /* NULL once released */
     void *user;
     dgon_buf body;
@@ -36,15 +33,15 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *s
 {
     agent_http *h = user;
     (void)easy;
-    (void)socket_user;
     unsigned events = 0;
     if (what != CURL_POLL_REMOVE) {
         events = ((what & CURL_POLL_IN) != 0 ? (unsigned)AGENT_LOOP_IN : 0u) |
                  ((what & CURL_POLL_OUT) != 0 ? (unsigned)AGENT_LOOP_OUT : 0u);
     }
     if (!h->draining) {
-        agent_loop_watch(h->loop, fd, events);
+        agent_loop_watch(h->loop, fd, events, socket_user != NULL);
     }
+    (void)curl_multi_assign(h->multi, fd, h); /* known from now on */
     return 0;
 }
 
@@ -100,8 +97,10 @@ agent_http *agent_http_create(agent_loop *loop, unsigned connections)
 static void request_free(agent_request *r)
 {
     (void)curl_multi_remove_handle(r->http->multi, r->easy);
-    curl_easy_cleanup(r->easy);
-    curl_slist_free_all(r->headers);
+    if (r->fresh) {
+        (void)curl_easy_setopt(r->easy, CURLOPT_FRESH_CONNECT, 0L);
+    }
+    agent_http_handle_give(&r->http->handles, r->handle);
     dgon_buf_fini(&r->body);
     if (r->prev != NULL) {
         r->prev->next = r->next;
@@ -123,12 +122,23 @@ void agent_http_destroy(agent_http *h)
     while (h->list != NULL) {
         request_free(h->list);
     }
+    agent_http_handles_fini(&h->handles);
     if (h->multi != NULL) {
         (void)curl_multi_cleanup(h->multi);
     }
     agent_timer_destroy(h->timer);
     curl_global_cleanup();
     dgon_free(h);
+}
+
+/* An answer has begun, so nothing will be sent a second time: a request is not kept beside it. */
+static void drop_body(agent_request *r)
+{
+    curl_off_t sent = -1;
+    if (r->body.len > 0 && curl_easy_getinfo(r->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
+        sent == (curl_off_t)r->body.len) {
+        dgon_buf_fini(&r->body);
+    }
 }
 
 static size_t on_write(char *p, size_t size, size_t n, void *user)
@@ -140,6 +150,7 @@ static size_t on_write(char *p, size_t size, size_t n, void *user)
         (void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &code);
         r->status = (int)code;
         r->got = true;
+        drop_body(r);
     }
     if (r->ops == NULL) {
         return n;
@@ -155,82 +166,27 @@ static size_t on_write(char *p, size_t size, size_t n, void *user)
     return n == 0 ? 1 : 0; /* anything but n ends the transfer */
 }
 
-static bool add_header(agent_request *r, const char *line)
-{
-    struct curl_slist *more = curl_slist_append(r->headers, line);
-    if (more == NULL) {
-        return false;
-    }
-    r->headers = more;
-    return true;
-}
-
-static bool set_headers(agent_request *r, const agent_http_spec *spec)
-{
-    char line[640];
-    bool ok = add_header(r, "Accept: application/json, text/event-stream") &&
-              add_header(r, "User-Agent: dgon-agent");
-    if (r->post) {
-        ok = ok && add_header(r, "Content-Type: application/json") && add_header(r, "Expect:");
-    }
-    if (spec->secret != NULL && spec->secret[0] != '\0') {
-        int n = snprintf(line, sizeof line, "Authorization: Bearer %s", spec->secret);
-        ok = ok && n > 0 && (size_t)n < sizeof line && add_header(r, line);
-        agent_os_wipe(line, sizeof line);
-    }
-    if (spec->traceparent != NULL && spec->traceparent[0] != '\0' &&
-        strspn(spec->traceparent, "0123456789abcdef-") == strlen(spec->traceparent)) {
-        (void)snprintf(line, sizeof line, "traceparent: %.55s", spec->traceparent);
-        ok = ok && add_header(r, line);
-    }
-    return ok && curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers) == CURLE_OK;
-}
-
-static int set_socket(void *user, curl_socket_t fd, curlsocktype purpose)
-{
-    (void)user;
-    (void)purpose;
-    agent_os_tune_backend((intptr_t)fd);
-    return CURL_SOCKOPT_OK;
-}
-
 #define SET(option, value) (ok = ok && curl_easy_setopt(r->easy, option, value) == CURLE_OK)
 
-static bool set_options(agent_request *r, const agent_http_spec *spec)
+static bool begin(agent_request *r)
 {
     bool ok = true;
-    SET(CURLOPT_URL, spec->url);
-    SET(CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_PROXY, "");
-    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_BUFFERSIZE, 4096L);
-    SET(CURLOPT_SOCKOPTFUNCTION, set_socket);
-    SET(CURLOPT_MAXAGE_CONN, 3L); /* llama-server drops idle connections after 5 s */
-    SET(CURLOPT_CONNECTTIMEOUT, (long)spec->connect_timeout_s);
-    SET(CURLOPT_TIMEOUT, (long)spec->total_timeout_s);
     SET(CURLOPT_WRITEFUNCTION, on_write);
     SET(CURLOPT_WRITEDATA, r);
     SET(CURLOPT_PRIVATE, r);
-    if (spec->ca_file != NULL && spec->ca_file[0] != '\0') {
-        SET(CURLOPT_CAINFO, spec->ca_file);
-    }
     if (r->post) {
-        SET(CURLOPT_POST, 1L);
         SET(CURLOPT_POSTFIELDS, r->body.data != NULL ? r->body.data : "");
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
     }
-    return ok && set_headers(r, spec);
+    return ok && curl_multi_add_handle(r->http->multi, r->easy) == CURLM_OK;
 }
 
 agent_request *agent_http_start(agent_http *h, const agent_http_spec *spec,
                                 const agent_http_ops *ops, void *user)
 {
     agent_request *r = dgon_calloc(1, sizeof *r);
-    CURL *easy = r != NULL ? curl_easy_init() : NULL;
-    if (easy == NULL) {
+    agent_http_handle *handle = r != NULL ? agent_http_handle_take(&h->handles, spec) : NULL;
+    if (handle == NULL) {
         if (spec->body != NULL) {
             dgon_buf_fini(spec->body);
         }
@@ -238,7 +194,8 @@ agent_request *agent_http_start(agent_http *h, const agent_http_spec *spec,
         return NULL;
     }
     r->http = h;
-    r->easy = easy;
+    r->handle = handle;
+    r->easy = handle->easy;
     r->ops = ops;
     r->user = user;
     if (spec->body != NULL) {
@@ -251,10 +208,11 @@ agent_request *agent_http_start(agent_http *h, const agent_http_spec *spec,
         r->next->prev = r;
     }
     h->list = r;
-    if (!set_options(r, spec) || curl_multi_add_handle(h->multi, easy) != CURLM_OK) {
+    if (!begin(r)) {
         request_free(r);
         return NULL;
     }
+    h->added = true;
     return r;
 }
 
@@ -323,6 +281,10 @@ static void report(agent_request *r, CURLcode code)
 void agent_http_settle(agent_http *h)
 {
     int left = 0;
+    if (h->added) {
+        h->added = false;
+        on_timer(h); /* curl would begin in the next turn of the loop */
+    }
     for (CURLMsg *m; (m = curl_multi_info_read(h->multi, &left)) != NULL;) {
         void *private = NULL;
         CURLcode code = m->data.result; /* m dies with the handle's removal */

@@ -1,5 +1,6 @@
-/* HTTP to the backends, the only file that knows libcurl: many requests at once on the agent's
- * loop, connections kept alive between them, no redirects, no proxy, http and https only. */
+/* HTTP to the backends, alone with agent_http_handle.* in knowing libcurl: many requests at once on
+ * the agent's loop, connections kept alive between them, no redirects, no proxy, http and https
+ * only. */
 #ifndef AGENT_HTTP_H
 #define AGENT_HTTP_H
 

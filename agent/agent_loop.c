@@ -6,7 +6,6 @@
 
 #include <libwebsockets.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -121,7 +120,7 @@ agent_loop *agent_loop_create(const agent_loop_handlers *handlers, void *user)
         agent_loop_destroy(l);
         return NULL;
     }
-    agent_loop_watch(l, l->signals, AGENT_LOOP_IN);
+    agent_loop_watch(l, l->signals, AGENT_LOOP_IN, false);
     return l;
 }
 
@@ -159,7 +158,7 @@ struct lws_context *agent_loop_lws(agent_loop *l)
     return l->lws;
 }
 
-void agent_loop_watch(agent_loop *l, int fd, unsigned events)
+void agent_loop_watch(agent_loop *l, int fd, unsigned events, bool known)
 {
     struct epoll_event ev = {.data.fd = fd};
     if (events == 0) {
@@ -168,9 +167,7 @@ void agent_loop_watch(agent_loop *l, int fd, unsigned events)
     }
     ev.events = ((events & AGENT_LOOP_IN) != 0 ? (uint32_t)EPOLLIN : 0u) |
                 ((events & AGENT_LOOP_OUT) != 0 ? (uint32_t)EPOLLOUT : 0u);
-    if (epoll_ctl(l->ep, EPOLL_CTL_MOD, fd, &ev) != 0 && errno == ENOENT) {
-        (void)epoll_ctl(l->ep, EPOLL_CTL_ADD, fd, &ev);
-    }
+    (void)epoll_ctl(l->ep, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev);
 }
 
 static void on_sul(lws_sorted_usec_list_t *sul)

@@ -33,8 +33,8 @@ void agent_loop_stop(agent_loop *l);
 /* Only agent_link.c may look into it. */
 struct lws_context *agent_loop_lws(agent_loop *l);
 
-/* Watches fd for `events`; 0 forgets it. Level triggered. */
-void agent_loop_watch(agent_loop *l, int fd, unsigned events);
+/* Watches fd for `events`; 0 forgets it. Level triggered. `known`: it is watched already. */
+void agent_loop_watch(agent_loop *l, int fd, unsigned events, bool known);
 
 /* One-shot timer on the monotonic clock; NULL when memory is short. fn may destroy its own timer.
  */

@@ -50,7 +50,7 @@ struct mod_dgon_stream {
     uint32_t queued_told;
 
     /* the answer */
-    bool headers_sent, in_event, over, probing;
+    bool headers_sent, in_event, over, probing, trimmed;
     uint64_t probe_at;
     dgon_buf answer; /* a whole JSON answer, until its end is known */
     dgon_error error;

@@ -5,6 +5,8 @@
 
 #include "mod_dgon_client.h"
 
+#define MOD_DGON_CLIENT_TRIM_MS 1000 /* a stream that lasts longer gives memory back */
+
 /* Enters the stream as the one whom news of its job slot are for; a suspended one only once the
  * engine has it. */
 void mod_dgon_client_listen(mod_dgon_stream *s);

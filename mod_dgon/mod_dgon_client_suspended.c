@@ -40,6 +40,10 @@ static void stream_timer(mod_dgon_timer *t, uint64_t now)
     mod_dgon_stream *s = of_timer(t);
     (void)now;
     set_now(s);
+    if (!s->trimmed && s->now - s->started >= MOD_DGON_CLIENT_TRIM_MS) {
+        s->trimmed = true;
+        mod_dgon_conn_trim(s->mc);
+    }
     probe_step(s);
     if (!s->over)
         run_suspended(s);

@@ -98,6 +98,8 @@ static uint64_t next_due(mod_dgon_stream *s, bool queued)
         sooner(&due, s->requeue_at);
     if (s->probing)
         sooner(&due, s->probe_at);
+    if (s->mc != NULL && !s->trimmed)
+        sooner(&due, s->started + MOD_DGON_CLIENT_TRIM_MS);
     if (queued || s->requeue) {
         sooner(&due, s->now + QUEUE_LOOK_MS);
         sooner(&due, s->started + (uint64_t)s->conf->queue_timeout);

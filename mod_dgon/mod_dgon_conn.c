@@ -23,6 +23,7 @@
 #define FILTER_NAME   "DGON_NONBLOCKING"
 #define LINGER_MS     2000
 #define WRITE_VECTORS 16
+#define TRIM_NODES    6 /* as many as reading a request takes */
 
 static ap_filter_rec_t *filter_rec;
 static APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) * logio_add_bytes_out;
@@ -444,6 +445,22 @@ void mod_dgon_conn_done(mod_dgon_conn *mc, request_rec *r, bool broken)
     if (broken && c->cs != NULL)
         c->cs->state = CONN_STATE_LINGER;
     request_over(mc);
+}
+
+void mod_dgon_conn_trim(mod_dgon_conn *mc)
+{
+    apr_allocator_t *a = apr_pool_allocator_get(mc->c->pool);
+    apr_memnode_t *node[TRIM_NODES];
+    if (a == NULL)
+        return;
+    /* a node is looked at only when it comes back */
+    apr_allocator_max_free_set(a, 1);
+    for (size_t i = 0; i < TRIM_NODES; i++)
+        node[i] = apr_allocator_alloc(a, 1);
+    for (size_t i = 0; i < TRIM_NODES; i++)
+        if (node[i] != NULL)
+            apr_allocator_free(a, node[i]);
+    apr_allocator_max_free_set(a, ap_max_mem_free);
 }
 
 void mod_dgon_conn_again(mod_dgon_conn *mc)

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS_MAX    256
+#define EVENTS_MAX    32 /* few: what the first of many bring goes out before the last are read */
 #define HANDOVER_SPIN 64 /* looks at a worker that has not left yet before the engine naps 1 ms */
 #define AUDIT_MS      1000
 #define GOAWAY_MS                                                                                 \
@@ -162,7 +162,8 @@ static void loop(mod_dgon_engine *e)
         if (atomic_load(&e->draining))
             drain_step(e);
         bool more = mod_dgon_conn_again_run(e);
-        mod_dgon_link_flush_all(e);
+        if (e->dirty)
+            mod_dgon_link_flush_all(e);
         atomic_store(&e->idle, is_idle(e));
 
         int timeout = mod_dgon_wheel_wait(&e->wheel, e->now,

@@ -13,6 +13,7 @@
 void mod_dgon_link_dirty(mod_dgon_link *l)
 {
     l->dirty = true;
+    l->engine->dirty = true;
 }
 
 void mod_dgon_link_end(mod_dgon_link *l, uint16_t code, const char *why)
@@ -162,17 +163,19 @@ static void each(mod_dgon_engine *e, void (*fn)(mod_dgon_link *l))
 
 static void flush(mod_dgon_link *l)
 {
-    if (!l->dirty)
-        return;
-    l->dirty = false;
-    if (!mod_dgon_ws_flush(l->ws) || l->close_code != 0)
-        destroy(l); /* a close frame that does not get through at once is not waited for */
-    else
-        mod_dgon_link_jobs_feed(l);
+    while (l->dirty) {
+        l->dirty = false;
+        if (!mod_dgon_ws_flush(l->ws) || l->close_code != 0) {
+            destroy(l); /* a close frame that does not get through at once is not waited for */
+            return;
+        }
+        mod_dgon_link_jobs_feed(l); /* bodies that had no room: they make it dirty again */
+    }
 }
 
 void mod_dgon_link_flush_all(mod_dgon_engine *e)
 {
+    e->dirty = false;
     each(e, flush);
 }
 

@@ -53,7 +53,8 @@ bool dgon_layout_plan(dgon_layout *l, const dgon_registry_conf *c)
     l->used = place(&end, l->used_words, 8, line);
     l->job = place(&end, c->jobs, sizeof(dgon_layout_job), line);
     l->ring_ctl = place(&end, c->jobs, 2 * sizeof(dgon_ring_ctl), line);
-    l->ring_data = place(&end, c->jobs, 2ull * c->ring_size, DGON_LAYOUT_PAGE);
+    l->ring_data =
+        place(&end, 1, 2ull * c->ring_size * c->jobs + DGON_LAYOUT_PAGE, DGON_LAYOUT_PAGE);
     l->size = (end + DGON_LAYOUT_PAGE - 1) / DGON_LAYOUT_PAGE * DGON_LAYOUT_PAGE;
     return l->size <= SIZE_MAX;
 }

@@ -242,22 +242,26 @@ uint32_t dgon_registry_position(dgon_registry *r, dgon_job_ref ref)
     return place_in_queue(r, ref.slot, model);
 }
 
-static dgon_ring ring_of(dgon_registry *r, uint32_t slot, uint32_t dir)
+/* A job's two rings meet in the middle of a page, and each starts on its side of that middle: of a
+ * job with a short body whose client keeps up only this page is ever touched. */
+static dgon_ring ring_of(dgon_registry *r, uint32_t slot, uint32_t dir, uint32_t start)
 {
     uint64_t i = (uint64_t)(slot < r->conf.jobs ? slot : 0) * 2 + dir;
     return (dgon_ring){.ctl = (dgon_ring_ctl *)(void *)(r->base + r->at.ring_ctl) + i,
-                       .data = r->base + r->at.ring_data + i * r->conf.ring_size,
-                       .size = r->conf.ring_size};
+                       .data =
+                           r->base + r->at.ring_data + DGON_LAYOUT_PAGE / 2 + i * r->conf.ring_size,
+                       .size = r->conf.ring_size,
+                       .start = start};
 }
 
 dgon_ring dgon_registry_up(dgon_registry *r, uint32_t slot)
 {
-    return ring_of(r, slot, 0);
+    return ring_of(r, slot, 0, r->conf.ring_size - DGON_LAYOUT_PAGE / 2);
 }
 
 dgon_ring dgon_registry_down(dgon_registry *r, uint32_t slot)
 {
-    return ring_of(r, slot, 1);
+    return ring_of(r, slot, 1, 0);
 }
 
 void dgon_registry_notify_link(dgon_registry *r, dgon_job_ref ref)

@@ -13,6 +13,13 @@ typedef struct header {
 _Static_assert(sizeof(header) == DGON_RING_HEADER, "header of a record");
 _Static_assert(sizeof(dgon_ring_ctl) == 128, "writer and reader on lines of their own");
 
+/* What is to be taken off a counter for its position. Reader: after it has seen a tail beyond its
+ * head, as then no newer base can come before it has read on. */
+static uint64_t base_of(const dgon_ring *r)
+{
+    return atomic_load_explicit(&r->ctl->base, memory_order_relaxed) - r->start;
+}
+
 static void copy_in(const dgon_ring *r, uint64_t pos, const void *src, uint32_t n)
 {
     uint32_t at = (uint32_t)pos & (r->size - 1), first = r->size - at;
@@ -33,13 +40,6 @@ static void copy_out(const dgon_ring *r, uint64_t pos, void *dst, uint32_t n)
         memcpy(dst, r->data + at, first);
     if (n > first)
         memcpy((unsigned char *)dst + first, r->data, n - first);
-}
-
-/* Reader, after it has seen a tail beyond its head: no newer base can come before it has read on.
- */
-static uint64_t base_of(const dgon_ring *r)
-{
-    return atomic_load_explicit(&r->ctl->base, memory_order_relaxed);
 }
 
 void dgon_ring_reset(dgon_ring *r)
@@ -70,7 +70,7 @@ dgon_status dgon_ring_put_spsc(dgon_ring *r, uint8_t type, uint16_t n, const voi
         return DGON_EFULL;
     if (have == r->size)
         atomic_store_explicit(&r->ctl->base, tail, memory_order_relaxed);
-    uint64_t at = tail - atomic_load_explicit(&r->ctl->base, memory_order_relaxed);
+    uint64_t at = tail - base_of(r);
     header h = {.len = len, .type = type, .n = n};
     copy_in(r, at, &h, DGON_RING_HEADER);
     if (len)

@@ -3,10 +3,11 @@
  * whole or not at all.
  *
  *   ctl:  tail (bytes ever written), base (writer's line) | head (bytes ever read, reader's line)
- *   data: size bytes, a power of two; position = (counter - base) & (size - 1); a record may wrap
+ *   data: size bytes, a power of two; position = (start + counter - base) & (size - 1); a record
+ *         may wrap
  *   base: moved by the writer to the tail whenever it finds the ring empty, and published with the
- *         tail. Then nobody reads, and the next record begins at the start of data: the ring of a
- *         reader that keeps up is one page, whatever its size.
+ *         tail. Then nobody reads, and the next record begins at `start`: the ring of a reader that
+ *         keeps up is one page, whatever its size.
  *   record: {u32 len, u8 type, u8 zero, u16 n} in host order + len bytes
  */
 #ifndef DGON_RING_H
@@ -34,6 +35,7 @@ typedef struct dgon_ring {
     dgon_ring_ctl *ctl;
     unsigned char *data;
     uint32_t size;
+    uint32_t start; /* position of the first byte, the same in all views */
 } dgon_ring;
 
 typedef struct dgon_ring_record {
