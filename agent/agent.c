@@ -238,7 +238,7 @@ static bool make_parts(agent *a)
 {
     static const agent_loop_handlers handlers = {on_fd, on_signal, on_settle};
     a->loop = agent_loop_create(&handlers, a);
-    a->http = a->loop != NULL ? agent_http_create(a->loop, 256) : NULL;
+    a->http = a->loop != NULL ? agent_http_create(a->loop) : NULL;
     a->models = a->http != NULL ? agent_models_create(a->loop, a->http, on_models, a) : NULL;
     a->jobs = a->models != NULL
                   ? agent_jobs_create(a->loop, a->http, a->models, a->config->body_max)

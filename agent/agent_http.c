@@ -1,19 +1,21 @@
 #include "agent_http_handle.h"
+#include "agent_http_multi.h"
 
 #include "agent_os.h"
 
 #include "dgon/alloc.h"
 
 #define RELEASED_MS 1000u
+/* What curl reads at once, kept for each request: fewer calls, or with many streams less memory. */
+#define BUFFER_FEW  4096L
+#define BUFFER_MANY 1024L
+#define MANY        512u /* requests */
 
 struct agent_http {
-    agent_loop *loop;
-    CURLM *multi;
-    agent_timer *timer;
-    agent_request *list;
+    agent_http_multis multis;
     agent_http_handles handles;
-    bool added;    /* requests that curl has not begun yet */
-    bool draining; /* destroy: callbacks into the loop are over */
+    agent_request *list;
+    unsigned requests;
 };
 
 struct agent_request {
@@ -21,6 +23,7 @@ struct agent_request {
     agent_http *http;
     CURL *easy; /* the handle's */
     agent_http_handle *handle;
+    agent_http_multi *multi;   /* NULL: in none */
     const agent_http_ops *ops; /* NULL once released */
     void *user;
     dgon_buf body;
@@ -29,79 +32,33 @@ struct agent_request {
     bool post, got, fresh;
 };
 
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
-{
-    agent_http *h = user;
-    (void)easy;
-    unsigned events = 0;
-    if (what != CURL_POLL_REMOVE) {
-        events = ((what & CURL_POLL_IN) != 0 ? (unsigned)AGENT_LOOP_IN : 0u) |
-                 ((what & CURL_POLL_OUT) != 0 ? (unsigned)AGENT_LOOP_OUT : 0u);
-    }
-    if (!h->draining) {
-        agent_loop_watch(h->loop, fd, events, socket_user != NULL);
-    }
-    (void)curl_multi_assign(h->multi, fd, h); /* known from now on */
-    return 0;
-}
-
-static int on_timeout(CURLM *multi, long ms, void *user)
-{
-    agent_http *h = user;
-    (void)multi;
-    if (h->draining || ms < 0) {
-        agent_timer_stop(h->timer);
-    } else {
-        agent_timer_set(h->timer, (uint64_t)ms);
-    }
-    return 0;
-}
-
-static void on_timer(void *user)
-{
-    agent_http *h = user;
-    int running = 0;
-    (void)curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-}
-
 void agent_http_on_fd(agent_http *h, int fd, unsigned events)
 {
-    int running = 0, bits = ((events & AGENT_LOOP_IN) != 0 ? CURL_CSELECT_IN : 0) |
-                            ((events & AGENT_LOOP_OUT) != 0 ? CURL_CSELECT_OUT : 0) |
-                            ((events & AGENT_LOOP_ERR) != 0 ? CURL_CSELECT_ERR : 0);
-    (void)curl_multi_socket_action(h->multi, fd, bits, &running);
+    agent_http_multi_on_fd(&h->multis, fd, events);
 }
 
-agent_http *agent_http_create(agent_loop *loop, unsigned connections)
+agent_http *agent_http_create(agent_loop *loop)
 {
     agent_http *h = dgon_calloc(1, sizeof *h);
-    if (h == NULL) {
+    if (h == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        dgon_free(h);
         return NULL;
     }
-    h->loop = loop;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
-        (h->multi = curl_multi_init()) == NULL ||
-        (h->timer = agent_timer_create(loop, on_timer, h)) == NULL) {
-        agent_http_destroy(h);
-        return NULL;
-    }
-    (void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    (void)curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-    (void)curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
-    (void)curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-    (void)curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)connections);
-    (void)curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    h->multis.loop = loop;
     return h;
 }
 
 static void request_free(agent_request *r)
 {
-    (void)curl_multi_remove_handle(r->http->multi, r->easy);
+    if (r->multi != NULL) {
+        agent_http_multi_remove(r->multi, r->easy);
+    }
     if (r->fresh) {
         (void)curl_easy_setopt(r->easy, CURLOPT_FRESH_CONNECT, 0L);
     }
     agent_http_handle_give(&r->http->handles, r->handle);
     dgon_buf_fini(&r->body);
+    r->http->requests--;
     if (r->prev != NULL) {
         r->prev->next = r->next;
     } else {
@@ -118,15 +75,12 @@ void agent_http_destroy(agent_http *h)
     if (h == NULL) {
         return;
     }
-    h->draining = true;
+    h->multis.draining = true;
     while (h->list != NULL) {
         request_free(h->list);
     }
     agent_http_handles_fini(&h->handles);
-    if (h->multi != NULL) {
-        (void)curl_multi_cleanup(h->multi);
-    }
-    agent_timer_destroy(h->timer);
+    agent_http_multi_fini(&h->multis);
     curl_global_cleanup();
     dgon_free(h);
 }
@@ -171,6 +125,7 @@ static size_t on_write(char *p, size_t size, size_t n, void *user)
 static bool begin(agent_request *r)
 {
     bool ok = true;
+    SET(CURLOPT_BUFFERSIZE, r->http->requests > MANY ? BUFFER_MANY : BUFFER_FEW);
     SET(CURLOPT_WRITEFUNCTION, on_write);
     SET(CURLOPT_WRITEDATA, r);
     SET(CURLOPT_PRIVATE, r);
@@ -178,7 +133,8 @@ static bool begin(agent_request *r)
         SET(CURLOPT_POSTFIELDS, r->body.data != NULL ? r->body.data : "");
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
     }
-    return ok && curl_multi_add_handle(r->http->multi, r->easy) == CURLM_OK;
+    r->multi = ok ? agent_http_multi_add(&r->http->multis, r->easy) : NULL;
+    return r->multi != NULL;
 }
 
 agent_request *agent_http_start(agent_http *h, const agent_http_spec *spec,
@@ -208,11 +164,11 @@ agent_request *agent_http_start(agent_http *h, const agent_http_spec *spec,
         r->next->prev = r;
     }
     h->list = r;
+    h->requests++;
     if (!begin(r)) {
         request_free(r);
         return NULL;
     }
-    h->added = true;
     return r;
 }
 
@@ -242,6 +198,7 @@ void agent_http_tick(agent_http *h)
             request_free(r);
         }
     }
+    agent_http_multi_tick(&h->multis);
 }
 
 /* curl tries a reused connection again by itself, but may draw one dead connection after another;
@@ -255,9 +212,8 @@ static bool try_fresh(agent_request *r, CURLcode code)
         return false;
     }
     r->fresh = true;
-    (void)curl_multi_remove_handle(r->http->multi, r->easy);
     return curl_easy_setopt(r->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
-           curl_multi_add_handle(r->http->multi, r->easy) == CURLM_OK;
+           agent_http_multi_again(r->multi, r->easy);
 }
 
 static void report(agent_request *r, CURLcode code)
@@ -280,17 +236,10 @@ static void report(agent_request *r, CURLcode code)
 
 void agent_http_settle(agent_http *h)
 {
-    int left = 0;
-    if (h->added) {
-        h->added = false;
-        on_timer(h); /* curl would begin in the next turn of the loop */
-    }
-    for (CURLMsg *m; (m = curl_multi_info_read(h->multi, &left)) != NULL;) {
+    CURLcode code = CURLE_OK;
+    for (CURL *easy; (easy = agent_http_multi_finished(&h->multis, &code)) != NULL;) {
         void *private = NULL;
-        CURLcode code = m->data.result; /* m dies with the handle's removal */
-        if (m->msg == CURLMSG_DONE &&
-            curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &private) == CURLE_OK &&
-            private != NULL) {
+        if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private) == CURLE_OK && private != NULL) {
             agent_request *r = private;
             if (!try_fresh(r, code)) {
                 report(r, code);

@@ -1,4 +1,4 @@
-/* HTTP to the backends, alone with agent_http_handle.* in knowing libcurl: many requests at once on
+/* HTTP to the backends, alone with agent_http_*.* in knowing libcurl: many requests at once on
  * the agent's loop, connections kept alive between them, no redirects, no proxy, http and https
  * only. */
 #ifndef AGENT_HTTP_H
@@ -46,8 +46,8 @@ typedef struct agent_http_spec {
     dgon_buf *body;           /* JSON to POST; its memory is taken. NULL = GET */
 } agent_http_spec;
 
-/* `connections`: idle ones kept at most. NULL when memory is short. */
-agent_http *agent_http_create(agent_loop *loop, unsigned connections);
+/* NULL when memory is short. */
+agent_http *agent_http_create(agent_loop *loop);
 void agent_http_destroy(agent_http *h);
 /* From the loop's handlers. */
 void agent_http_on_fd(agent_http *h, int fd, unsigned events);

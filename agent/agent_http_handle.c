@@ -63,7 +63,6 @@ static bool set_options(agent_http_handle *h, const agent_http_spec *spec)
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_BUFFERSIZE, 4096L);
     SET(CURLOPT_SOCKOPTFUNCTION, set_socket);
     SET(CURLOPT_MAXAGE_CONN, 3L); /* llama-server drops idle connections after 5 s */
     SET(CURLOPT_CONNECTTIMEOUT, (long)spec->connect_timeout_s);

@@ -476,6 +476,37 @@ static void test_many_slots(void)
     teardown();
 }
 
+/* More links than the scheduler sees at once: still nobody gets a second job before all have one,
+ * and those in the client's child come first. */
+static void test_many_agents(void)
+{
+    enum { AGENTS = 70 };
+    setup();
+    dgon_job_ref j[2 * AGENTS];
+    uint32_t child[AGENTS], had[AGENTS] = {0};
+    for (uint32_t i = 0; i < AGENTS; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "a%u", i);
+        open_link(1 + i % 2, name, 1, 2, "m");
+        child[i] = 1 + i % 2;
+    }
+    for (uint32_t i = 0; i < 2 * AGENTS; i++) {
+        uint32_t agent = DGON_NONE;
+        j[i] = submit(1, "m");
+        CU_ASSERT(dgon_registry_phase(reg, j[i], NULL, &agent) == DGON_JOB_BOUND);
+        CU_ASSERT_FATAL(agent < AGENTS);
+        CU_ASSERT_EQUAL(had[agent], i / AGENTS);
+        CU_ASSERT_EQUAL(child[agent], i % AGENTS < AGENTS / 2 ? 1 : 2);
+        had[agent]++;
+    }
+    for (uint32_t i = 0; i < 2 * AGENTS; i++) {
+        dgon_registry_finish(reg, j[i], 0);
+        dgon_registry_release(reg, j[i]);
+    }
+    nothing_left();
+    teardown();
+}
+
 static void test_duplicates(void)
 {
     setup();
@@ -741,8 +772,8 @@ UNIT_MAIN("registry", {"conf", test_conf}, {"children", test_children}, {"news",
           {"queue bound", test_queue_max}, {"release in every phase", test_release_everywhere},
           {"exclusion", test_exclusion}, {"drain and close", test_drain_and_close},
           {"capacity change", test_capacity}, {"many slots", test_many_slots},
-          {"duplicates", test_duplicates}, {"tables full", test_tables_full},
-          {"sweep of a client child", test_sweep_client},
+          {"many agents", test_many_agents}, {"duplicates", test_duplicates},
+          {"tables full", test_tables_full}, {"sweep of a client child", test_sweep_client},
           {"sweep of a link child", test_sweep_link}, {"stale tokens", test_stale_tokens},
           {"audit", test_audit}, {"models compete", test_models_compete},
           {"stale refs", test_stale_refs})
