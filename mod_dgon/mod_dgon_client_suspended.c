@@ -4,6 +4,7 @@
 
 #include "mod_dgon_error.h"
 
+#include <poll.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 
@@ -107,6 +108,37 @@ static void end_suspended(mod_dgon_stream *s, mod_dgon_pump how)
     mod_dgon_conn_done(s->mc, s->r, how == PUMP_BROKEN);
 }
 
+/* The client is gone. The cancel is on its way at once; what is left to do here, log and all, waits
+ * until that of the other clients that went with this one is, too. */
+static void leave(mod_dgon_stream *s)
+{
+    mod_dgon_engine *e = s->engine;
+    mod_dgon_client_gone(s);
+    mod_dgon_timer_stop(&s->timer);
+    unlist(s);
+    mod_dgon_conn_unwatch(s->mc);
+    s->prev = e->gone;
+    e->gone = s;
+}
+
+void mod_dgon_client_end_gone(mod_dgon_engine *e)
+{
+    while (e->gone != NULL) {
+        mod_dgon_stream *s = e->gone;
+        e->gone = s->prev;
+        s->prev = NULL;
+        set_now(s);
+        mod_dgon_conn_done(s->mc, s->r, true);
+    }
+}
+
+/* Whether the client's kernel has answered what was just written with a reset. */
+static bool was_reset(const mod_dgon_stream *s)
+{
+    struct pollfd p = {.fd = s->mc->fd};
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 static void adopted(void *user)
 {
     mod_dgon_stream *s = user;
@@ -130,16 +162,19 @@ static void event(void *user, uint32_t events)
     set_now(s);
     if (s->c->aborted || (events & (EPOLLHUP | EPOLLERR))) {
         s->c->aborted = 1;
-        mod_dgon_client_gone(s);
-        end_suspended(s, PUMP_BROKEN);
+        leave(s);
         return;
     }
     if (events & EPOLLRDHUP) {
         /* gone or only half-closed? A gone client's kernel answers a write with a reset. */
         dgon_buf_reset(&s->engine->out);
         if (!s->streaming || s->in_event || !mod_dgon_client_probe(s, &s->engine->out)) {
-            mod_dgon_client_gone(s);
-            end_suspended(s, PUMP_BROKEN);
+            leave(s);
+            return;
+        }
+        if (was_reset(s)) {
+            s->c->aborted = 1;
+            leave(s);
             return;
         }
         s->probing = true;

@@ -447,6 +447,11 @@ void mod_dgon_conn_done(mod_dgon_conn *mc, request_rec *r, bool broken)
     request_over(mc);
 }
 
+void mod_dgon_conn_unwatch(mod_dgon_conn *mc)
+{
+    watch_bits(mc, 0);
+}
+
 void mod_dgon_conn_trim(mod_dgon_conn *mc)
 {
     apr_allocator_t *a = apr_pool_allocator_get(mc->c->pool);

@@ -79,6 +79,8 @@ bool mod_dgon_conn_blocked(const mod_dgon_conn *mc);
 /* The request is over (its end was written; `broken`: it was not, the client must notice): log it,
  * then flush, keep alive or close. r is dead afterwards. */
 void mod_dgon_conn_done(mod_dgon_conn *mc, request_rec *r, bool broken);
+/* No more events, until mod_dgon_conn_done(). */
+void mod_dgon_conn_unwatch(mod_dgon_conn *mc);
 /* Gives back what reading the request has left in the connection's allocator (4 KiB and more): for
  * a stream that has lasted a while and may last longer. */
 void mod_dgon_conn_trim(mod_dgon_conn *mc);
