@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ERROR_MAX     65536u /* of a backend's non-200 answer */
-#define ECHO_BURST    64u
-#define STATUS_ACCEPT 102u
+#define ERROR_MAX  65536u /* of a backend's non-200 answer */
+#define ECHO_BURST 64u
 
 /* --- ends --- */
 
@@ -240,9 +239,6 @@ static dgon_status ask_backend(agent_job *j, dgon_buf *request)
 
 void agent_job_run(agent_job *j)
 {
-    unsigned char status[2];
-    dgon_put_u16(status, STATUS_ACCEPT);
-    agent_job_send(j, DGON_REC_STATUS, status, sizeof status);
     const agent_model *model = NULL;
     dgon_error e;
     memset(&e, 0, sizeof e);
@@ -276,6 +272,7 @@ void agent_job_run(agent_job *j)
     dgon_buf_fini(&j->body);
     dgon_buf_init(&j->body, DGON_CHAT_ANSWER_MAX);
     j->state = AGENT_JOB_WAITING;
+    agent_job_quiet_begin(j);
     if (ask_backend(j, &request) != DGON_OK) {
         dgon_buf_fini(&request);
         agent_job_fail_text(j, 500, NULL, "The agent cannot ask the model server.");

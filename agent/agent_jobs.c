@@ -46,6 +46,7 @@ void agent_job_free(agent_job *j)
         at = &(*at)->next;
     }
     *at = j->next;
+    agent_job_quiet_end(j);
     t->count--;
     session(j->link)->jobs--;
     if (j->begun) {
@@ -295,6 +296,10 @@ agent_jobs *agent_jobs_create(agent_loop *loop, agent_http *http, agent_models *
         t->models = models;
         t->body_max = body_max;
         t->slots = 1;
+        if (!agent_job_quiet_init(t)) {
+            dgon_free(t);
+            t = NULL;
+        }
     }
     return t;
 }
@@ -303,6 +308,7 @@ void agent_jobs_destroy(agent_jobs *t)
 {
     if (t != NULL) {
         each(t, NULL, lose_one, NULL);
+        agent_timer_destroy(t->quiet_timer);
     }
     dgon_free(t);
 }

@@ -1,7 +1,7 @@
 /* A client connection in the engine's hands. httpd 2.4 can suspend a connection but not resume it,
- * so the engine keeps it for the rest of its life: writes through the filter chain, keeps it alive
- * by borrowing a worker, lingers and closes. Ownership goes worker -> engine -> worker -> engine;
- * exactly one thread touches it at a time. */
+ * so the engine keeps it for the rest of its life: writes through the filter chain, runs the next
+ * request itself or by a borrowed worker, lingers and closes. Ownership goes worker -> engine ->
+ * worker -> engine; exactly one thread touches it at a time. */
 #ifndef MOD_DGON_CONN_H
 #define MOD_DGON_CONN_H
 
@@ -21,7 +21,7 @@ typedef struct mod_dgon_conn_user {
 } mod_dgon_conn_user;
 
 typedef enum mod_dgon_conn_stage {
-    CONN_WORKER = 0, /* a worker's; the engine knows nothing of it */
+    CONN_WORKER = 0, /* a worker's, or waits in engine->requests, or that request runs */
     CONN_HANDOVER,   /* in the inbox, or the worker has not left it yet */
     CONN_USED,       /* by a stream or a link */
     CONN_FLUSH,      /* the request is over, output is pending */
@@ -36,8 +36,10 @@ struct mod_dgon_conn {
     mod_dgon_timer timer; /* flush, keep-alive, linger; the user has its own */
     mod_dgon_engine *engine;
     conn_rec *c;
-    ap_filter_t *core;   /* httpd's last output filter */
-    mod_dgon_conn *next; /* in engine->handover */
+    ap_filter_t *core;        /* httpd's last output filter */
+    apr_bucket_brigade *held; /* while writing: head of the write */
+    apr_bucket_brigade *look; /* for a look at the next request */
+    mod_dgon_conn *next;      /* in engine->handover */
     mod_dgon_conn *next_again;
     bool again;
     const mod_dgon_conn_user *ops;
@@ -48,6 +50,9 @@ struct mod_dgon_conn {
     bool nonblocking;  /* the engine owns it: FLUSH is stripped, nothing blocks */
     bool suspending;   /* the handler has asked for adoption */
     bool half_closed;  /* the client's FIN was seen */
+    bool writing;      /* what is passed down without a flush waits for what comes with one */
+    bool missed;       /* events came that nobody could hear */
+    uint64_t request;  /* of its last stream, if that was admitted in no time: its request line */
     bool left;         /* proven: the worker that suspended it is out of process_socket */
     /* what the proof looks at, noted in the suspend_connection hook */
     const worker_score *ws;
@@ -69,6 +74,9 @@ mod_dgon_conn *mod_dgon_conn_get(conn_rec *c);
  * done with it. */
 int mod_dgon_conn_suspend(mod_dgon_conn *mc, mod_dgon_engine *e, const mod_dgon_conn_user *ops,
                           void *user);
+/* Worker: r's job was admitted. If that was quick, the next request like it may be run in the
+ * engine. */
+void mod_dgon_conn_took(mod_dgon_conn *mc, const request_rec *r);
 
 /* Engine thread, from here on. */
 
@@ -88,6 +96,8 @@ void mod_dgon_conn_trim(mod_dgon_conn *mc);
 void mod_dgon_conn_again(mod_dgon_conn *mc);
 /* Called once a loop. True if there is more to do at once. */
 bool mod_dgon_conn_again_run(mod_dgon_engine *e);
+/* Called once a turn: requests on kept connections. False: another thread leads now. */
+bool mod_dgon_conn_requests_run(mod_dgon_engine *e);
 /* Called once a loop: hand-overs whose worker has left. True if some still wait. */
 bool mod_dgon_conn_handover_run(mod_dgon_engine *e);
 

@@ -140,11 +140,13 @@ static void drain_step(mod_dgon_engine *e)
 
 static bool is_idle(mod_dgon_engine *e)
 {
-    return e->streams == NULL && e->gone == NULL && e->handover == NULL &&
-           atomic_load(&e->inbox) == NULL && !mod_dgon_link_any_job(e);
+    return e->streams == NULL && e->gone == NULL && e->handover == NULL && e->requests == NULL &&
+           atomic_load(&e->requests_running) == 0 && atomic_load(&e->inbox) == NULL &&
+           !mod_dgon_link_any_job(e);
 }
 
-static void loop(mod_dgon_engine *e)
+/* True: it is time to stop. False: another thread leads now. */
+static bool loop(mod_dgon_engine *e)
 {
     static mod_dgon_watch wake = {wake_fn};
     struct epoll_event ev[EVENTS_MAX];
@@ -181,7 +183,7 @@ static void loop(mod_dgon_engine *e)
         } else {
             spins = 0;
         }
-        if (more || e->gone != NULL)
+        if (more || e->gone != NULL || e->requests != NULL)
             timeout = 0;
         if (timeout > 0 &&
             (atomic_load(&e->inbox) != NULL || !dgon_registry_sleep(e->registry, e->child)))
@@ -193,6 +195,8 @@ static void loop(mod_dgon_engine *e)
             mod_dgon_watch *w = ev[i].data.ptr;
             w->fn(w, ev[i].events);
         }
+        if (!mod_dgon_conn_requests_run(e))
+            return false;
     }
     run_inbox(e);
     (void)mod_dgon_conn_handover_run(e);
@@ -200,11 +204,24 @@ static void loop(mod_dgon_engine *e)
     mod_dgon_client_fail_all(e);
     mod_dgon_link_close_all(e);
     (void)mod_dgon_conn_handover_run(e);
+    return true;
 }
 
-static void *thread_main(void *arg)
+static void *leader(void *arg)
 {
-    loop(arg);
+    mod_dgon_engine *e = arg;
+    pthread_setname_np(pthread_self(), "dgon-engine");
+    while (!loop(e) && dgon_relief_stand_by(&e->relief, &e->stopping))
+        ;
+    return NULL;
+}
+
+static void *relief(void *arg)
+{
+    mod_dgon_engine *e = arg;
+    pthread_setname_np(pthread_self(), "dgon-engine");
+    if (dgon_relief_stand_by(&e->relief, &e->stopping))
+        leader(e);
     return NULL;
 }
 
@@ -260,7 +277,8 @@ mod_dgon_engine *mod_dgon_engine_start(apr_pool_t *pchild, server_rec *s)
     dgon_buf_init(&e->out, MOD_DGON_OUT_MAX);
     e->in = malloc(MOD_DGON_IN_MAX);
     if (e->registry == NULL || e->clients == NULL || e->link_jobs == NULL || e->link_at == NULL ||
-        e->in == NULL || e->epfd < 0 || dgon_buf_reserve(&e->out, MOD_DGON_OUT_MAX) != DGON_OK) {
+        e->in == NULL || e->epfd < 0 || !dgon_relief_init(&e->relief) ||
+        dgon_buf_reserve(&e->out, MOD_DGON_OUT_MAX) != DGON_OK) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, APR_FROM_OS_ERROR(errno), s,
                      "DGON0031: this child cannot take requests for models");
         free(e);
@@ -269,13 +287,17 @@ mod_dgon_engine *mod_dgon_engine_start(apr_pool_t *pchild, server_rec *s)
     e->now = mod_dgon_now_ms();
     mod_dgon_wheel_init(&e->wheel, e->now);
     here = e;
-    int rc = pthread_create(&e->thread, NULL, thread_main, e);
+    int rc = pthread_create(&e->thread[0], NULL, leader, e);
     if (rc != 0) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, APR_FROM_OS_ERROR(rc), s,
                      "DGON0032: the engine's thread cannot be started");
         here = NULL;
         return NULL;
     }
+    e->threads = 1;
+    /* without it all requests go to httpd's workers */
+    if (pthread_create(&e->thread[1], NULL, relief, e) == 0)
+        e->threads = 2;
     apr_pool_pre_cleanup_register(pchild, e, stop_cleanup);
     return e;
 }
@@ -285,7 +307,9 @@ void mod_dgon_engine_stop(mod_dgon_engine *e)
     if (atomic_exchange(&e->stopping, true))
         return;
     mod_dgon_shm_wake(NULL, e->child);
-    pthread_join(e->thread, NULL);
+    dgon_relief_wake(&e->relief);
+    for (unsigned i = 0; i < e->threads; i++)
+        pthread_join(e->thread[i], NULL);
     /* the blocking loops and the parked workers see the flag within a tick */
     for (int i = 0; i < 40 && atomic_load(&e->workers_waiting) > 0; i++)
         apr_sleep(apr_time_from_msec(5));

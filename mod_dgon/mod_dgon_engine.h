@@ -1,6 +1,6 @@
 /* The engine: one thread a child, made in child_init, that owns every agent link and every
  * suspended client connection of that child. Nothing else touches them while it does; workers hand
- * over and take back through its inbox. */
+ * over and take back through its inbox. A second thread stands by (dgon_relief.h). */
 #ifndef MOD_DGON_ENGINE_H
 #define MOD_DGON_ENGINE_H
 
@@ -9,6 +9,7 @@
 
 #include "dgon/buf.h"
 #include "dgon/registry.h"
+#include "dgon/relief.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -47,17 +48,20 @@ typedef struct mod_dgon_engine {
     uint32_t jobs;   /* slots in the registry */
     uint32_t window; /* credit a job starts with */
     int wakefd, epfd;
-    pthread_t thread;
+    dgon_relief relief;
+    pthread_t thread[2]; /* one leads, the other stands by */
+    unsigned threads;
     bool async; /* the MPM can suspend */
     _Atomic(mod_dgon_task *) inbox;
-    atomic_bool draining; /* finish, take nothing new */
-    atomic_bool stopping; /* leave within 100 ms */
+    atomic_bool draining;         /* finish, take nothing new */
+    atomic_bool stopping;         /* leave within 100 ms */
+    atomic_uint requests_running; /* by the engine's threads */
     atomic_bool idle; /* as of the last turn: no stream, no job on a link, nobody on the way here */
     _Atomic(uintptr_t) *clients; /* per job slot: 0, a stream of the engine's, or (eventfd << 1 | 1)
                                     of a waiting worker */
     atomic_uint workers_waiting; /* streams in the blocking loop, links that park a worker */
 
-    /* engine thread only, from here on */
+    /* the thread that leads only, from here on */
     mod_dgon_wheel wheel;
     uint64_t now;                    /* ms, CLOCK_MONOTONIC, read once a wake-up */
     uint64_t drain_until, goaway_at; /* 0: not draining */
@@ -69,6 +73,8 @@ typedef struct mod_dgon_engine {
     struct mod_dgon_link *links;
     struct mod_dgon_conn *handover; /* connections the worker has not let go of yet */
     struct mod_dgon_conn *again;    /* connections with input left unread */
+    struct mod_dgon_conn *requests, **requests_end; /* kept connections with a request to be run */
+    unsigned requests_waiting;
     struct mod_dgon_link **link_at; /* per link slot of the registry, those of this child */
     dgon_buf out;                   /* scratch for one write */
     unsigned char *in;              /* and for one read, MOD_DGON_IN_MAX */

@@ -91,7 +91,9 @@ int mod_dgon_wheel_wait(const mod_dgon_wheel *w, uint64_t now, int max)
     uint64_t limit = (uint64_t)max / MOD_DGON_WHEEL_MS + 1;
     for (uint64_t i = 1; i <= limit && i < MOD_DGON_WHEEL_SLOTS; i++) {
         unsigned slot = (unsigned)((w->tick + i) % MOD_DGON_WHEEL_SLOTS);
-        if (w->used[slot / 64] & (UINT64_C(1) << (slot % 64))) {
+        /* a timer that was stopped leaves its slot's bit */
+        if ((w->used[slot / 64] & (UINT64_C(1) << (slot % 64))) != 0 &&
+            w->slots[slot].next != &w->slots[slot]) {
             uint64_t at = (w->tick + i) * MOD_DGON_WHEEL_MS;
             if (at <= now)
                 return 0;

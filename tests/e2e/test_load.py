@@ -49,6 +49,7 @@ def test_two_thousand_streams(make_stack):
     answers, most, files = asyncio.run(run())
     for a in answers:
         a.check_done(12)
+    print(f"{most} at once, static file: median {statistics.median(files) * 1000:.1f}, slowest {max(files) * 1000:.1f} ms")
     assert most >= STREAMS * 0.99, f"only {most} at once"
     assert len(files) >= 5 and statistics.median(files) < 0.05, files
     s.gateway.check_log()

@@ -1,0 +1,170 @@
+"""The next requests on a kept connection: the engine runs those itself that are there to the last byte and were quick before."""
+
+import asyncio
+import json
+import os
+import pathlib
+import re
+import time
+
+import pytest
+
+import client
+import env
+
+SLOW = 'require "string"\nfunction check(r)\n  local s = r.headers_in["X-Slow"]\n  if s then os.execute("sleep " .. s) end\n  return apache2.OK\nend\n'
+QUESTION = ("POST", "/v1/chat/completions")
+
+
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def stack(request, make_stack, tmp_path_factory):
+    lua = tmp_path_factory.mktemp("lua") / "slow.lua"
+    lua.write_text(SLOW)
+    for p in (lua.parent.parent.parent, lua.parent.parent, lua.parent):
+        p.chmod(0o755)
+    s = make_stack(children=1, threads=16, tls=request.param == "tls", slots=100, loglevel="notice authz_core:debug",
+                   conf=f"LoadModule lua_module {env.modules_dir()}/mod_lua.so\nLuaHookAccessChecker {lua} check early\n")
+    s.gateway.expect("DGON0040|AH01626|AH01628")
+    return s
+
+
+def threads(gateway):
+    """{name: thread ids} of the only child."""
+    names = {}
+    for task in pathlib.Path(f"/proc/{gateway.worker_pids()[0]}/task").iterdir():
+        names.setdefault((task / "comm").read_text().strip(), set()).add(int(task.name))
+    return names
+
+
+def ran_in(gateway, since):
+    """The threads that authorized requests, one entry for each."""
+    return [int(t) for t in re.findall(r"\[pid \d+:tid (\d+)\][^\n]*AH01626: authorization result of <RequireAny>", gateway.log.read_text()[since:])]
+
+
+async def ask(c, headers=None, **plan):
+    c.send(*QUESTION, client.question(**plan), headers)
+    return await c.receive()
+
+
+def test_who_runs_them(stack):
+    since = stack.gateway.log.stat().st_size
+
+    async def run():
+        async with client.Connection(stack.url) as c:
+            for n in range(1, 21):
+                (await ask(c, tokens=n)).check_done(n)
+                await asyncio.sleep(0.01)
+            a = await ask(c, tokens=2, stream=False)
+            assert a.numbers == [0, 1]
+            client.check_error(await ask(c, model="nobody"), 404)
+            (await ask(c, tokens=3)).check_done(3)
+            c.send("GET", "/v1/models")
+            assert (await c.receive()).status == 200
+            (await ask(c, tokens=3)).check_done(3)
+            (await ask(c, tokens=3, more={"user": "x" * 100_000})).check_done(3)
+            (await ask(c, tokens=3)).check_done(3)
+
+    asyncio.run(run())
+    engine = threads(stack.gateway)["dgon-engine"]
+    assert len(engine) == 2
+    tids = ran_in(stack.gateway, since)
+    assert len(tids) == 27
+    mine = [t in engine for t in tids]
+    assert not mine[0], "a new connection is a worker's"
+    assert sum(mine[1:21]) >= 18, "the engine hardly ran anything itself"
+    assert not mine[23] and not mine[25], "another path and a long request are a worker's"
+
+
+def test_in_pieces(stack):
+    """What is not there yet is waited for by a worker: other streams go on."""
+    async def run():
+        async with client.Connection(stack.url) as c:
+            for cut in (1, 10, 60, 120, -1):
+                (await ask(c, tokens=1)).check_done(1)
+                body = client.question(tokens=2)
+                head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                raw = head.encode() + body
+                c.send(*QUESTION, raw=raw[:cut])
+                await asyncio.sleep(0.05)
+                c.send(*QUESTION, raw=raw[cut:])
+                (await c.receive()).check_done(2)
+            c.send(*QUESTION, raw=raw + raw)  # pipelined
+            (await c.receive()).check_done(2)
+            (await c.receive()).check_done(2)
+
+    asyncio.run(run())
+
+
+def test_one_that_blocks_holds_up_nobody(stack):
+    """A module of the access phase sleeps in the engine's own thread."""
+    since = stack.gateway.log.stat().st_size
+
+    async def run():
+        gaps = []
+
+        async def stream():
+            async with client.Connection(stack.url) as c:
+                a = await ask(c, tokens=300, gap=0.01)
+                a.check_done(300)
+                at = [t for t, _ in a.events]
+                gaps.append(max(b - a for a, b in zip(at, at[1:])))
+
+        async def slow(seconds):
+            async with client.Connection(stack.url) as c:
+                for _ in range(3):
+                    (await ask(c, tokens=2)).check_done(2)
+                    begin = time.monotonic()
+                    (await ask(c, {"X-Slow": str(seconds)}, tokens=2)).check_done(2)
+                    assert time.monotonic() - begin >= seconds
+                (await ask(c, tokens=2)).check_done(2)
+
+        await asyncio.gather(*(stream() for _ in range(5)), *(slow(0.5) for _ in range(4)))
+        return max(gaps)
+
+    longest = asyncio.run(run())
+    print(f"longest gap of the others: {longest * 1000:.0f} ms")
+    assert longest < 0.25
+    engine = threads(stack.gateway)["dgon-engine"]
+    assert any(t in engine for t in ran_in(stack.gateway, since))
+
+
+def test_client_gone_while_its_request_blocks(stack):
+    async def run():
+        c = await client.Connection(stack.url).open()
+        (await ask(c, tokens=2)).check_done(2)
+        c.send(*QUESTION, client.question(tokens=1000, gap=0.02, label="left"), {"X-Slow": "0.5"})
+        await asyncio.sleep(0.2)
+        c.close()
+        await asyncio.sleep(0.5)
+
+    asyncio.run(run())
+    env.wait_for(lambda: all(r["end"] or r["aborted"] for r in stack.backend.requests() if r["label"] == "left"), 5, "end of the job")
+    env.check_slots_free(stack.gateway, 100)
+
+
+def test_restart_while_one_blocks(stack):
+    async def run():
+        async with client.Connection(stack.url) as c:
+            (await ask(c, tokens=2)).check_done(2)
+            c.send(*QUESTION, client.question(tokens=20, gap=0.02), {"X-Slow": "0.5"})
+            await asyncio.sleep(0.1)
+            stack.gateway.graceful()
+            (await c.receive()).check_done(20)
+
+    old = stack.gateway.worker_pids()
+    asyncio.run(run())
+    env.wait_for(lambda: not set(old) & set(stack.gateway.worker_pids()), 15, "end of the old child")
+    env.wait_for(lambda: "fault" in stack.gateway.models(), 10, "model")
+
+
+def test_stop_while_one_blocks(stack):
+    async def run():
+        async with client.Connection(stack.url) as c:
+            (await ask(c, tokens=2)).check_done(2)
+            c.send(*QUESTION, client.question(tokens=20, gap=0.02), {"X-Slow": "1"})
+            await asyncio.sleep(0.2)
+            begin = time.monotonic()
+            await asyncio.to_thread(stack.gateway.stop)
+            return time.monotonic() - begin
+
+    assert asyncio.run(run()) < 5

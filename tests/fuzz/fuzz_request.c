@@ -1,0 +1,25 @@
+/* What is said to be whole begins with a line of its own, and stays whole when more follows. */
+#include "dgon/request.h"
+
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t line = 0, shorter = 0;
+    char *text = fuzz_copy(data, size);
+    if (dgon_request_is_whole(text, size, &line)) {
+        FUZZ_ASSERT(line >= 5 && line + 4 <= size && memcmp(text, "POST ", 5) == 0);
+        FUZZ_ASSERT(text[line] == '\r' && memchr(text, '\n', line) == NULL);
+        FUZZ_ASSERT(dgon_request_line_hash(text, line) != 0);
+        /* more bytes never make it less whole, and without any it is none */
+        char *longer = malloc(size + 1);
+        FUZZ_ASSERT(longer != NULL);
+        memcpy(longer, text, size);
+        longer[size] = 'x';
+        FUZZ_ASSERT(dgon_request_is_whole(longer, size + 1, &shorter) && shorter == line);
+        FUZZ_ASSERT(!dgon_request_is_whole(longer, line + 2, &shorter));
+        free(longer);
+    }
+    free(text);
+    return 0;
+}
