@@ -82,19 +82,33 @@ dgon_status dgon_buf_adds(dgon_buf *b, const char *s)
 dgon_status dgon_buf_addf(dgon_buf *b, const char *fmt, ...)
 {
     va_list ap;
+    size_t room = b->size - b->len; /* mostly it fits at once */
     va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(room > 0 ? b->data + b->len : NULL, room, fmt, ap);
     va_end(ap);
     if (n < 0)
         return DGON_EINVAL;
     dgon_status s = dgon_buf_reserve(b, (size_t)n);
     if (s != DGON_OK)
         return s;
-    va_start(ap, fmt);
-    (void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
-    va_end(ap);
+    if ((size_t)n >= room) {
+        va_start(ap, fmt);
+        (void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
+        va_end(ap);
+    }
     b->len += (size_t)n;
     return DGON_OK;
+}
+
+dgon_status dgon_buf_addu(dgon_buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    return dgon_buf_add(b, digits + at, sizeof digits - at);
 }
 
 /* Text of the bytes that may not stand in a JSON string as they are; returns its length. */

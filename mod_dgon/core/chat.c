@@ -197,8 +197,17 @@ dgon_status dgon_chat_finish(dgon_chat *c, unsigned index, const char *finish,
     if (s != DGON_OK)
         return s;
     dgon_buf_reset(to->out);
-    s = dgon_buf_addf(to->out, "%s{\"index\":%u,\"delta\":{},\"finish_reason\":\"%s\"}]}", c->head,
-                      index, finish);
+    s = dgon_buf_add(to->out, c->head, c->head_len);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(to->out, "{\"index\":");
+    if (s == DGON_OK)
+        s = dgon_buf_addu(to->out, index);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(to->out, ",\"delta\":{},\"finish_reason\":\"");
+    if (s == DGON_OK)
+        s = dgon_buf_adds(to->out, finish);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(to->out, "\"}]}");
     if (s != DGON_OK)
         return s;
     dgon_chat_note_finish(c, index, finish);

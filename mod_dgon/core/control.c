@@ -2,6 +2,7 @@
 
 #include "dgon/alloc.h"
 #include "dgon/json.h"
+#include "control_int.h"
 #include "json_int.h"
 
 #include <inttypes.h>
@@ -15,7 +16,6 @@
 #define LABEL_KEY_MAX   64u
 #define LABEL_VALUE_MAX 256u
 #define SECONDS_MAX     86400u
-#define TRACEPARENT_LEN 55u
 
 /* One message on its way in: the first complaint wins. */
 typedef struct reader {
@@ -24,19 +24,14 @@ typedef struct reader {
     size_t why_size;
 } reader;
 
-static const struct {
-    const char *name;
-    uint32_t bit;
-} cap_names[] = {{"tools", DGON_CAP_TOOLS},
-                 {"vision", DGON_CAP_VISION},
-                 {"thinking", DGON_CAP_THINKING},
-                 {"embed", DGON_CAP_EMBED},
-                 {"completion", DGON_CAP_COMPLETION}};
-#define CAP_COUNT (sizeof cap_names / sizeof cap_names[0])
+const dgon_ctl_cap_name dgon_ctl_cap_names[DGON_CTL_CAPS] = {{"tools", DGON_CAP_TOOLS},
+                                                             {"vision", DGON_CAP_VISION},
+                                                             {"thinking", DGON_CAP_THINKING},
+                                                             {"embed", DGON_CAP_EMBED},
+                                                             {"completion", DGON_CAP_COMPLETION}};
 
-static const char *const type_names[] = {NULL,       "hello",   "models", "capacity",
-                                         "draining", "welcome", "job",    "goaway"};
-#define TYPE_COUNT (sizeof type_names / sizeof type_names[0])
+const char *const dgon_ctl_type_names[DGON_CTL_TYPES] = {
+    NULL, "hello", "models", "capacity", "draining", "welcome", "job", "goaway"};
 
 void dgon_ctl_init(dgon_ctl *c)
 {
@@ -120,16 +115,6 @@ static dgon_status read_name(const reader *rd, const json_t *o, const char *key,
     return DGON_OK;
 }
 
-static int is_traceparent(const char *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        bool dash = i == 2 || i == 35 || i == 52;
-        if (dash ? s[i] != '-' : strchr("0123456789abcdef", s[i]) == NULL)
-            return 0;
-    }
-    return n == TRACEPARENT_LEN;
-}
-
 static dgon_status read_hex64(const reader *rd, const json_t *o, const char *key, uint64_t *out)
 {
     const json_t *v = json_object_get(o, key);
@@ -164,8 +149,8 @@ static dgon_status read_caps(const reader *rd, const json_t *o, uint32_t *caps)
         const char *s = json_string_value(json_array_get(list, i));
         if (s == NULL)
             return complain(rd, DGON_EPROTO, "\"capabilities\" holds something not a string");
-        for (size_t k = 0; k < CAP_COUNT; k++)
-            *caps |= strcmp(s, cap_names[k].name) == 0 ? cap_names[k].bit : 0;
+        for (size_t k = 0; k < DGON_CTL_CAPS; k++)
+            *caps |= strcmp(s, dgon_ctl_cap_names[k].name) == 0 ? dgon_ctl_cap_names[k].bit : 0;
     }
     return DGON_OK;
 }
@@ -345,8 +330,8 @@ static dgon_status read_job(const reader *rd, const json_t *o)
         s = read_name(rd, o, "id", REQUIRED, dgon_wire_is_agent_id, c->id, sizeof c->id);
     if (s == DGON_OK)
         s = read_bool(rd, o, "stream", &c->stream);
-    return s == DGON_OK ? read_name(rd, o, "traceparent", OPTIONAL, is_traceparent, c->traceparent,
-                                    sizeof c->traceparent)
+    return s == DGON_OK ? read_name(rd, o, "traceparent", OPTIONAL, dgon_ctl_is_traceparent,
+                                    c->traceparent, sizeof c->traceparent)
                         : s;
 }
 
@@ -359,8 +344,8 @@ static dgon_status read_goaway(const reader *rd, const json_t *o)
 
 static dgon_ctl_type type_of(const char *name)
 {
-    for (size_t i = 1; i < TYPE_COUNT; i++) {
-        if (strcmp(name, type_names[i]) == 0)
+    for (size_t i = 1; i < DGON_CTL_TYPES; i++) {
+        if (strcmp(name, dgon_ctl_type_names[i]) == 0)
             return (dgon_ctl_type)i;
     }
     return DGON_CTL_UNKNOWN;
@@ -421,147 +406,13 @@ dgon_status dgon_ctl_parse(dgon_ctl *c, const char *p, size_t n, char *why, size
     dgon_ctl_fini(c);
     if (why != NULL && why_size > 0)
         why[0] = '\0';
+    if (dgon_ctl_peek_job(c, p, n))
+        return DGON_OK;
     dgon_status s = load(&rd, p, n, &o);
     if (s == DGON_OK)
         s = read_message(&rd, o);
     json_decref(o);
     if (s != DGON_OK)
         dgon_ctl_fini(c);
-    return s;
-}
-
-/* ---- writing ---- */
-
-/* Appends `,"key":"value"`; nothing for an empty value. */
-static dgon_status add_text(dgon_buf *out, const char *key, const char *value)
-{
-    if (value[0] == '\0')
-        return DGON_OK;
-    dgon_status s = dgon_buf_addf(out, ",\"%s\":", key);
-    return s == DGON_OK ? dgon_buf_add_json_string(out, value, strlen(value)) : s;
-}
-
-static dgon_status write_caps(dgon_buf *out, uint32_t caps)
-{
-    const char *comma = "";
-    dgon_status s = dgon_buf_adds(out, ",\"capabilities\":[");
-    for (size_t k = 0; s == DGON_OK && k < CAP_COUNT; k++) {
-        if ((caps & cap_names[k].bit) == 0)
-            continue;
-        s = dgon_buf_addf(out, "%s\"%s\"", comma, cap_names[k].name);
-        comma = ",";
-    }
-    return s == DGON_OK ? dgon_buf_adds(out, "]}") : s;
-}
-
-static dgon_status write_model(dgon_buf *out, const dgon_ctl_model *m)
-{
-    dgon_status s = dgon_buf_adds(out, "{\"name\":");
-    if (s == DGON_OK)
-        s = dgon_buf_add_json_string(out, m->name, strlen(m->name));
-    if (s == DGON_OK)
-        s = add_text(out, "backend", m->backend);
-    if (s == DGON_OK)
-        s = dgon_buf_addf(out, ",\"context\":%" PRIu32 ",\"loaded\":%s", m->context,
-                          m->loaded ? "true" : "false");
-    return s == DGON_OK ? write_caps(out, m->caps) : s;
-}
-
-static dgon_status write_models(dgon_buf *out, const dgon_ctl *c)
-{
-    dgon_status s = dgon_buf_adds(out, ",\"models\":[");
-    for (uint32_t i = 0; s == DGON_OK && i < c->model_count; i++) {
-        if (i > 0)
-            s = dgon_buf_adds(out, ",");
-        if (s == DGON_OK)
-            s = write_model(out, &c->models[i]);
-    }
-    return s == DGON_OK ? dgon_buf_adds(out, "]") : s;
-}
-
-static dgon_status write_hello(dgon_buf *out, const dgon_ctl *c)
-{
-    dgon_status s = dgon_buf_addf(out,
-                                  ",\"protocol\":[%" PRIu32 ",%" PRIu32
-                                  "],\"instance\":\"%016" PRIx64 "\",\"slots\":%" PRIu32,
-                                  c->protocol_min, c->protocol_max, c->instance, c->slots);
-    if (s == DGON_OK)
-        s = add_text(out, "agent", c->agent);
-    if (s == DGON_OK)
-        s = add_text(out, "version", c->version);
-    if (s == DGON_OK)
-        s = add_text(out, "os", c->os);
-    return s == DGON_OK ? write_models(out, c) : s;
-}
-
-static dgon_status write_welcome(dgon_buf *out, const dgon_ctl *c)
-{
-    dgon_status s = dgon_buf_addf(
-        out,
-        ",\"protocol\":%" PRIu32 ",\"link\":%" PRIu32 ",\"child\":%" PRIu32 ",\"children\":%" PRIu32
-        ",\"window\":%" PRIu32 ",\"ping\":%" PRIu32 ",\"hangup\":%" PRIu32,
-        c->protocol, c->link, c->child, c->children, c->window, c->ping_s, c->hangup_s);
-    return s == DGON_OK ? add_text(out, "gateway", c->gateway) : s;
-}
-
-static dgon_status write_job(dgon_buf *out, const dgon_ctl *c)
-{
-    dgon_status s = dgon_buf_addf(
-        out,
-        ",\"job\":%" PRIu32 ",\"attempt\":%" PRIu32 ",\"created\":%" PRId64
-        ",\"stream\":%s,\"body\":%" PRIu64 ",\"deadline\":%" PRIu32,
-        c->job, c->attempt, c->created, c->stream ? "true" : "false", c->body, c->deadline_ms);
-    if (s == DGON_OK)
-        s = add_text(out, "op", c->op);
-    if (s == DGON_OK)
-        s = add_text(out, "model", c->model);
-    if (s == DGON_OK)
-        s = add_text(out, "public", c->public_model);
-    if (s == DGON_OK)
-        s = add_text(out, "id", c->id);
-    return s == DGON_OK ? add_text(out, "traceparent", c->traceparent) : s;
-}
-
-static dgon_status write_goaway(dgon_buf *out, const dgon_ctl *c)
-{
-    dgon_status s = add_text(out, "reason", c->reason);
-    return s == DGON_OK ? dgon_buf_addf(out, ",\"drain\":%" PRIu32, c->drain_s) : s;
-}
-
-static dgon_status write_members(dgon_buf *out, const dgon_ctl *c)
-{
-    switch (c->type) {
-    case DGON_CTL_HELLO:
-        return write_hello(out, c);
-    case DGON_CTL_MODELS:
-        return write_models(out, c);
-    case DGON_CTL_CAPACITY:
-        return dgon_buf_addf(out, ",\"slots\":%" PRIu32, c->slots);
-    case DGON_CTL_WELCOME:
-        return write_welcome(out, c);
-    case DGON_CTL_JOB:
-        return write_job(out, c);
-    case DGON_CTL_GOAWAY:
-        return write_goaway(out, c);
-    case DGON_CTL_DRAINING:
-        return DGON_OK;
-    case DGON_CTL_UNKNOWN:
-        break;
-    }
-    return DGON_EINVAL;
-}
-
-dgon_status dgon_ctl_write(dgon_buf *out, const dgon_ctl *c)
-{
-    size_t before = out->len;
-    if (c->type <= DGON_CTL_UNKNOWN || (size_t)c->type >= TYPE_COUNT)
-        return DGON_EINVAL;
-    dgon_status s = dgon_buf_addf(out, "{\"type\":\"%s\"", type_names[c->type]);
-    if (s == DGON_OK)
-        s = write_members(out, c);
-    if (s == DGON_OK)
-        s = dgon_buf_adds(out, "}");
-    if (s != DGON_OK)
-        out->len = before;
     return s;
 }

@@ -1,5 +1,5 @@
 /* Answers of OpenAI-compatible backends: a stream's payloads and the whole answer. Every token of
- * every such backend passes here: the usual chunk is recognised and written anew without a tree. */
+ * every such backend passes here: the usual chunk is read without a tree (openai_quick.c). */
 #include "dgon/openai.h"
 
 #include "chat_int.h"
@@ -8,113 +8,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-/* ---- the usual chunk ---- */
-
-typedef struct quick_chunk {
-    uint64_t index;
-    dgon_span content, reasoning;
-    bool has_choice, has_delta;
-} quick_chunk;
-
-static bool quick_delta(dgon_peek *c, quick_chunk *q)
-{
-    dgon_span key, role = {0};
-    bool open = false;
-    int more;
-    q->has_delta = true;
-    while ((more = dgon_peek_member(c, &open, &key)) == 1) {
-        bool ok;
-        if (dgon_span_is(&key, "content"))
-            ok = q->content.p == NULL && dgon_peek_string_or_null(c, &q->content);
-        else if (dgon_span_is(&key, "reasoning_content") || dgon_span_is(&key, "reasoning"))
-            ok = q->reasoning.p == NULL && dgon_peek_string_or_null(c, &q->reasoning);
-        else if (dgon_span_is(&key, "role"))
-            ok = dgon_peek_string_or_null(c, &role);
-        else
-            ok = dgon_peek_word(c, "null");
-        if (!ok)
-            return false;
-    }
-    return more == 0;
-}
-
-static bool quick_choice(dgon_peek *c, quick_chunk *q)
-{
-    dgon_span key;
-    bool open = false;
-    int more;
-    while ((more = dgon_peek_member(c, &open, &key)) == 1) {
-        bool ok;
-        if (dgon_span_is(&key, "delta"))
-            ok = !q->has_delta && quick_delta(c, q);
-        else if (dgon_span_is(&key, "index"))
-            ok = dgon_peek_digits(c, &q->index);
-        else
-            ok = dgon_peek_word(c, "null");
-        if (!ok)
-            return false;
-    }
-    q->has_choice = more == 0;
-    return more == 0 && q->index < DGON_CHAT_CHOICES;
-}
-
-static bool quick_choices(dgon_peek *c, quick_chunk *q)
-{
-    if (q->has_choice || !dgon_peek_char(c, '[') || !quick_choice(c, q))
-        return false;
-    dgon_peek_blanks(c);
-    return dgon_peek_char(c, ']');
-}
-
-/* True: one choice, text or a role in its delta, nothing else that would have to be looked at. */
-static bool quick_read(quick_chunk *q, const char *p, size_t n)
-{
-    dgon_peek c = {p, p + n};
-    dgon_span key, text;
-    uint64_t number;
-    bool open = false;
-    int more;
-    while ((more = dgon_peek_member(&c, &open, &key)) == 1) {
-        bool ok;
-        if (dgon_span_is(&key, "choices"))
-            ok = quick_choices(&c, q);
-        else if (dgon_span_is(&key, "created"))
-            ok = dgon_peek_digits(&c, &number);
-        else if (dgon_span_is(&key, "id") || dgon_span_is(&key, "object") ||
-                 dgon_span_is(&key, "model") || dgon_span_is(&key, "system_fingerprint") ||
-                 dgon_span_is(&key, "service_tier"))
-            ok = dgon_peek_string_or_null(&c, &text);
-        else
-            ok = dgon_peek_word(&c, "null");
-        if (!ok)
-            return false;
-    }
-    dgon_peek_blanks(&c);
-    return more == 0 && c.p == c.end && q->has_choice;
-}
-
-static dgon_status quick_emit(dgon_chat *c, const quick_chunk *q, const dgon_chat_sink *to)
-{
-    unsigned index = (unsigned)q->index;
-    dgon_status s = DGON_OK;
-    if (dgon_chat_is_open(c, index))
-        s = dgon_chat_role(c, index, to);
-    if (s == DGON_OK && dgon_span_has_text(&q->reasoning))
-        s = dgon_chat_raw(c, index, "reasoning_content", &q->reasoning, to);
-    if (s == DGON_OK && dgon_span_has_text(&q->content))
-        s = dgon_chat_raw(c, index, "content", &q->content, to);
-    return s;
-}
-
-/* A chunk with one text in it is what the next one will look like. */
-static void quick_keep(dgon_chat *c, const quick_chunk *q, const char *p, size_t n)
-{
-    bool content = dgon_span_has_text(&q->content), reasoning = dgon_span_has_text(&q->reasoning);
-    if (content != reasoning)
-        dgon_openai_like_keep(&c->like, p, n, content ? &q->content : &q->reasoning,
-                              (unsigned)q->index, reasoning);
-}
 
 /* ---- usage and timings ---- */
 
@@ -310,7 +203,7 @@ dgon_status dgon_openai_chunk(dgon_chat *c, dgon_buf *out, const char *p, size_t
                               dgon_chat_emit_fn fn, void *user)
 {
     const dgon_chat_sink to = {out, fn, user};
-    quick_chunk quick = {0};
+    dgon_openai_quick quick = {0};
     json_t *root;
     if (c->error.http != 0)
         return DGON_EBACKEND;
@@ -325,13 +218,14 @@ dgon_status dgon_openai_chunk(dgon_chat *c, dgon_buf *out, const char *p, size_t
     if (dgon_openai_like_read(&c->like, p, n, &text)) {
         c->bad_lines = 0;
         quick.index = c->like.index;
+        quick.has_choice = true;
         *(c->like.reasoning ? &quick.reasoning : &quick.content) = text;
-        return quick_emit(c, &quick, &to);
+        return dgon_openai_quick_emit(c, &quick, &to);
     }
-    if (quick_read(&quick, p, n)) {
+    if (dgon_openai_quick_read(&quick, p, n)) {
         c->bad_lines = 0;
-        quick_keep(c, &quick, p, n);
-        return quick_emit(c, &quick, &to);
+        dgon_openai_quick_keep(c, &quick, p, n);
+        return dgon_openai_quick_emit(c, &quick, &to);
     }
     dgon_status s = dgon_tree_load_backend(&root, p, n);
     if (s == DGON_OK) {

@@ -2,6 +2,7 @@
 #ifndef DGON_OPENAI_INT_H
 #define DGON_OPENAI_INT_H
 
+#include "chat_int.h"
 #include "check_int.h"
 #include "dgon/openai.h"
 #include "peek_int.h"
@@ -21,6 +22,22 @@ bool dgon_openai_error_in(dgon_error *e, int http, const json_t *root);
 /* The messages of a request: the part of dgon_openai_check that looks into them. */
 DGON_MUST_USE dgon_status dgon_openai_check_messages(dgon_check *k, const json_t *root,
                                                      dgon_openai_request *r);
+
+/* A chunk that needs no tree: one choice with text, a role or its end, or the usage. */
+typedef struct dgon_openai_quick {
+    uint64_t index;
+    dgon_span content, reasoning;
+    const char *finish; /* NULL: none yet */
+    dgon_chat_usage usage;
+    bool has_choice, has_delta, empty; /* empty: no choice, as beside usage */
+} dgon_openai_quick;
+
+/* False: there is more to look at; the tree does it. */
+bool dgon_openai_quick_read(dgon_openai_quick *q, const char *p, size_t n);
+DGON_MUST_USE dgon_status dgon_openai_quick_emit(dgon_chat *c, const dgon_openai_quick *q,
+                                                 const dgon_chat_sink *to);
+/* A chunk with a text and nothing else in it is what the next one will look like. */
+void dgon_openai_quick_keep(dgon_chat *c, const dgon_openai_quick *q, const char *p, size_t n);
 
 /* Keeps what stands around the text (with its quotes, inside p) of a chunk that was understood. */
 void dgon_openai_like_keep(dgon_chat_like *like, const char *p, size_t n, const dgon_span *text,

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct dgon_buf {
     char *data; /* NULL while nothing was added; never NUL-terminated by itself */
@@ -27,6 +28,8 @@ DGON_MUST_USE dgon_status dgon_buf_reserve(dgon_buf *b, size_t n);
 /* Append; on failure nothing was appended. */
 DGON_MUST_USE dgon_status dgon_buf_add(dgon_buf *b, const void *p, size_t n);
 DGON_MUST_USE dgon_status dgon_buf_adds(dgon_buf *b, const char *s);
+/* v in decimal. */
+DGON_MUST_USE dgon_status dgon_buf_addu(dgon_buf *b, uint64_t v);
 DGON_MUST_USE dgon_status dgon_buf_addf(dgon_buf *b, const char *fmt, ...) DGON_PRINTF(2, 3);
 /* Appends s[0..n) as a quoted JSON string: '"', backslash and all below 0x20 escaped, invalid
  * UTF-8 replaced by U+FFFD, so that the result is always one line of valid JSON (RFC 8259 7). */

@@ -46,10 +46,10 @@
  *   u16 n        content events inside (for metrics), 0 elsewhere
  *   u32 len      payload bytes, at most DGON_WIRE_RECORD_MAX
  *
- * Life of a job on the link: `job` and BODY… from the gateway; then from the agent, once the body is
- * whole and a slot was taken, STATUS(102), unless the answer begins within a moment, then EVENT…
- * (streamed) or RAW… (not streamed), then exactly one of END, FAIL, CANCELLED. After that last record the number means nothing until
- * the gateway gives it to another job.
+ * Life of a job on the link: `job` and BODY… from the gateway; then from the agent, once the body
+ * is whole and a slot was taken, STATUS(102), unless the answer begins within a moment, then EVENT…
+ * (streamed) or RAW… (not streamed), then exactly one of END, FAIL, CANCELLED. After that last
+ * record the number means nothing until the gateway gives it to another job.
  *
  * Flow control: per job, agent -> gateway, in bytes of (len + DGON_WIRE_CREDIT_OVERHEAD) over
  * EVENT, EVENT_PART and RAW records. The agent starts with `window` and may go below zero by
