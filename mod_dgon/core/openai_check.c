@@ -8,15 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct field {
-    const char *name;
-    dgon_kind what;
-    double min, max; /* both 0: any */
-} field;
-
 #define ANY 0, 0
 
-static const field fields[] = {
+const dgon_openai_field dgon_openai_fields[DGON_OPENAI_FIELDS] = {
     {"temperature", DGON_IS_NUMBER, 0, 2},
     {"top_p", DGON_IS_NUMBER, 0, 1},
     {"presence_penalty", DGON_IS_NUMBER, -2, 2},
@@ -44,7 +38,9 @@ static const field fields[] = {
     {"prompt_cache_key", DGON_IS_STRING, ANY},
 };
 
-static dgon_status out_of_range(dgon_check *k, const field *f, bool above)
+#undef ANY
+
+static dgon_status out_of_range(dgon_check *k, const dgon_openai_field *f, bool above)
 {
     const char *what = f->what == DGON_IS_INTEGER ? "integer" : "decimal";
     char code[48];
@@ -56,8 +52,8 @@ static dgon_status out_of_range(dgon_check *k, const field *f, bool above)
 
 static dgon_status check_fields(dgon_check *k, const json_t *root)
 {
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        const field *f = &fields[i];
+    for (size_t i = 0; i < DGON_OPENAI_FIELDS; i++) {
+        const dgon_openai_field *f = &dgon_openai_fields[i];
         json_t *v;
         dgon_status s = dgon_check_optional(k, root, f->name, f->what, &v);
         if (s != DGON_OK)
@@ -270,6 +266,8 @@ dgon_status dgon_openai_check(dgon_openai_request *r, const char *body, size_t n
     json_error_t err;
     json_t *root = NULL;
     size_t offset = 0;
+    if (dgon_openai_check_quick(r, body, n))
+        return DGON_OK;
     memset(r, 0, sizeof *r);
     dgon_status s = dgon_json_precheck(body, n, DGON_JSON_DEPTH_MAX, &offset);
     if (s != DGON_OK) {

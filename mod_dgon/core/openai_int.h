@@ -19,6 +19,21 @@ void dgon_backend_error_map(dgon_error *e, int http, const char *message, const 
  * from the object's code, else 502. */
 bool dgon_openai_error_in(dgon_error *e, int http, const json_t *root);
 
+#define DGON_OPENAI_FIELDS 25u
+
+/* A documented scalar member of a request. */
+typedef struct dgon_openai_field {
+    const char *name;
+    dgon_kind what;
+    double min, max; /* both 0: any */
+} dgon_openai_field;
+
+extern const dgon_openai_field dgon_openai_fields[DGON_OPENAI_FIELDS];
+
+/* The same check without a tree, for requests of texts alone. True: it is good, and r is filled.
+ * False: the tree has to look, at least to say what is wrong. */
+bool dgon_openai_check_quick(dgon_openai_request *r, const char *body, size_t n);
+
 /* The messages of a request: the part of dgon_openai_check that looks into them. */
 DGON_MUST_USE dgon_status dgon_openai_check_messages(dgon_check *k, const json_t *root,
                                                      dgon_openai_request *r);

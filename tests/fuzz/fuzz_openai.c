@@ -4,12 +4,30 @@
 
 #include "fuzz_chat.h"
 
+/* A line end behind the brace leads the same request to the tree. */
+static void check_by_tree(const char *p, size_t n, dgon_status quick, const dgon_openai_request *r)
+{
+    dgon_openai_request other;
+    dgon_error e;
+    char *text = malloc(n + 1);
+    FUZZ_ASSERT(text != NULL);
+    text[0] = '{';
+    text[1] = '\n';
+    memcpy(text + 2, p + 1, n - 1);
+    memset(&e, 0, sizeof e);
+    FUZZ_ASSERT(dgon_openai_check(&other, text, n + 1, &e) == quick);
+    FUZZ_ASSERT(quick != DGON_OK || memcmp(&other, r, sizeof other) == 0);
+    free(text);
+}
+
 static void check(const char *p, size_t n)
 {
     dgon_openai_request r;
     dgon_error e;
     memset(&e, 0, sizeof e);
     dgon_status s = dgon_openai_check(&r, p, n, &e);
+    if (n > 0 && p[0] == '{')
+        check_by_tree(p, n, s, &r);
     if (s != DGON_OK) {
         fuzz_error_sound(&e);
         return;

@@ -1,4 +1,5 @@
 #include "dgon/openai.h"
+#include "openai_int.h"
 
 #include "dgon/control.h"
 
@@ -442,6 +443,59 @@ static dgon_status feed(chat_stream *s, const char *const *in)
     return st;
 }
 
+#define QUICK_BODY(content, more)                                                                 \
+    "{\"messages\":[{\"role\":\"user\",\"content\":\"" content "\"}],\"model\":\"org/m:7b\"" more \
+    "}"
+
+static bool is_quick(const char *body, dgon_openai_request *r)
+{
+    size_t n = strlen(body);
+    char *copy = malloc(n);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+    memcpy(copy, body, n);
+    bool quick = dgon_openai_check_quick(r, copy, n);
+    free(copy);
+    return quick;
+}
+
+static void test_check_quick(void)
+{
+    static const char *const not [] = {
+        QUICK_BODY("a\\u0000b", ""),
+        QUICK_BODY("a\\ud800b", ""),
+        QUICK_BODY("a\x7f", ""),
+        QUICK_BODY("\xff", ""),
+        QUICK_BODY("a", ",\"model\":\"org/m:7b\""),
+        QUICK_BODY("a", ",\"tools\":[]"),
+        QUICK_BODY("a", ",\"stop\":\"x\""),
+        QUICK_BODY("a", ",\"temperature\":2.5"),
+        QUICK_BODY("a", ",\"temperature\":-1"),
+        QUICK_BODY("a", ",\"seed\":1.5"),
+        QUICK_BODY("a", ",\"seed\":\"1\""),
+        QUICK_BODY("a", ",\"x\":{\"y\":1,\"y\":1}"),
+        QUICK_BODY("a", ",\"x\":[[[[[]]]]]"),
+        QUICK_BODY("a", ",\"x\":1e9"),
+        QUICK_BODY("a", ",\"stream_options\":{}"),
+        QUICK_BODY("a", ",\"stream\":1"),
+        QUICK_BODY("a", "") "x",
+        "{\"messages\":[],\"model\":\"m\"}",
+        "{\"messages\":[{\"role\":\"tool\",\"content\":\"a\"}],\"model\":\"m\"}",
+        "{\"messages\":[{\"role\":\"user\",\"content\":[]}],\"model\":\"m\"}",
+        "{\"messages\":[{\"role\":\"user\"}],\"model\":\"m\"}",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"model\":\"a b\"}"};
+    dgon_openai_request r;
+    CU_ASSERT(is_quick(
+        QUICK_BODY("Say \\\"hi\\\" \\u00e4 \u00e4\\n",
+                   ",\"stream\":true,\"stream_options\":{"
+                   "\"include_usage\":true},\"temperature\":0.7,\"top_p\":1,\"max_tokens\":100,"
+                   "\"user\":\"me\",\"x\":{\"y\":[1,null,{\"z\":true}]}"),
+        &r));
+    CU_ASSERT(r.stream && r.include_usage && !r.has_image && !r.has_tools);
+    CU_ASSERT_STRING_EQUAL(r.model, "org/m:7b");
+    for (size_t i = 0; i < sizeof not / sizeof not [0]; i++)
+        CU_ASSERT_FALSE(is_quick(not [i], &r));
+}
+
 static void test_streams(void)
 {
     for (size_t i = 0; i < sizeof stream_cases / sizeof stream_cases[0]; i++) {
@@ -665,8 +719,9 @@ static void test_memory(void)
     unit_each_alloc(all_of_it, NULL);
 }
 
-UNIT_MAIN("openai", {"check", test_check}, {"check result", test_check_result},
-          {"check depth", test_check_depth}, {"request out", test_request_out},
-          {"streams", test_streams}, {"stream figures", test_stream_figures},
-          {"answers", test_answers}, {"errors", test_errors}, {"model write", test_model_write},
-          {"models in", test_models_in}, {"memory", test_memory})
+UNIT_MAIN("openai", {"check, quick", test_check_quick}, {"check", test_check},
+          {"check result", test_check_result}, {"check depth", test_check_depth},
+          {"request out", test_request_out}, {"streams", test_streams},
+          {"stream figures", test_stream_figures}, {"answers", test_answers},
+          {"errors", test_errors}, {"model write", test_model_write}, {"models in", test_models_in},
+          {"memory", test_memory})
