@@ -17,15 +17,9 @@ struct agent_loop {
     agent_loop_handlers on;
     void *user;
     struct lws_context *lws;
+    agent_timers *timers;
     int ep, signals;
     bool stop;
-};
-
-struct agent_timer {
-    lws_sorted_usec_list_t sul; /* first member: the list gives this address back */
-    agent_loop *loop;
-    void (*fn)(void *user);
-    void *user;
 };
 
 /* libwebsockets' own words explain a failed TLS handshake; nobody else does. */
@@ -55,6 +49,8 @@ static void read_events(agent_loop *l)
             ((ev[i].events & (EPOLLERR | EPOLLHUP)) != 0 ? (unsigned)AGENT_LOOP_ERR : 0u);
         if (ev[i].data.fd == l->signals) {
             read_signals(l);
+        } else if (ev[i].data.fd == agent_timers_fd(l->timers)) {
+            agent_timers_run(l->timers);
         } else {
             l->on.on_fd(l->user, ev[i].data.fd, bits);
         }
@@ -116,11 +112,13 @@ agent_loop *agent_loop_create(const agent_loop_handlers *handlers, void *user)
     if (l->ep >= 0) {
         l->signals = agent_os_signal_open();
     }
-    if (l->signals < 0 || !open_lws(l)) {
+    l->timers = agent_timers_create();
+    if (l->signals < 0 || l->timers == NULL || !open_lws(l)) {
         agent_loop_destroy(l);
         return NULL;
     }
     agent_loop_watch(l, l->signals, AGENT_LOOP_IN, false);
+    agent_loop_watch(l, agent_timers_fd(l->timers), AGENT_LOOP_IN, false);
     return l;
 }
 
@@ -137,6 +135,7 @@ void agent_loop_destroy(agent_loop *l)
     if (l->signals >= 0) {
         (void)close(l->signals);
     }
+    agent_timers_destroy(l->timers);
     dgon_free(l);
 }
 
@@ -158,6 +157,11 @@ struct lws_context *agent_loop_lws(agent_loop *l)
     return l->lws;
 }
 
+agent_timers *agent_loop_timers(const agent_loop *l)
+{
+    return l->timers;
+}
+
 void agent_loop_watch(agent_loop *l, int fd, unsigned events, bool known)
 {
     struct epoll_event ev = {.data.fd = fd};
@@ -168,44 +172,4 @@ void agent_loop_watch(agent_loop *l, int fd, unsigned events, bool known)
     ev.events = ((events & AGENT_LOOP_IN) != 0 ? (uint32_t)EPOLLIN : 0u) |
                 ((events & AGENT_LOOP_OUT) != 0 ? (uint32_t)EPOLLOUT : 0u);
     (void)epoll_ctl(l->ep, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev);
-}
-
-static void on_sul(lws_sorted_usec_list_t *sul)
-{
-    agent_timer *t = (agent_timer *)sul;
-    agent_loop *l = t->loop;
-    t->fn(t->user);
-    l->on.on_settle(
-        l->user); /* timers run before the wait: what they made must not sit through it */
-}
-
-agent_timer *agent_timer_create(agent_loop *l, void (*fn)(void *user), void *user)
-{
-    agent_timer *t = dgon_calloc(1, sizeof *t);
-    if (t != NULL) {
-        t->loop = l;
-        t->fn = fn;
-        t->user = user;
-    }
-    return t;
-}
-
-void agent_timer_destroy(agent_timer *t)
-{
-    if (t != NULL) {
-        lws_sul_cancel(&t->sul);
-        dgon_free(t);
-    }
-}
-
-void agent_timer_set(agent_timer *t, uint64_t ms)
-{
-    /* 0 would mean "cancel" to the library. */
-    lws_usec_t us = ms == 0 ? 1 : (lws_usec_t)(ms < UINT32_MAX ? ms : UINT32_MAX) * 1000;
-    lws_sul_schedule(t->loop->lws, 0, &t->sul, on_sul, us);
-}
-
-void agent_timer_stop(agent_timer *t)
-{
-    lws_sul_cancel(&t->sul);
 }

@@ -1,18 +1,15 @@
 /* The one event loop: libwebsockets' service loop outside, one epoll descriptor of ours inside it
- * (curl's sockets and the signals), timers in libwebsockets' sorted list. Whoever needs a thread
- * here has a bug. */
+ * (curl's sockets, the timers, the signals). Whoever needs a thread here has a bug. */
 #ifndef AGENT_LOOP_H
 #define AGENT_LOOP_H
 
 #include "agent_os.h"
+#include "agent_timer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct lws_context;
-
-typedef struct agent_loop agent_loop;
-typedef struct agent_timer agent_timer;
 
 enum { AGENT_LOOP_IN = 1, AGENT_LOOP_OUT = 2, AGENT_LOOP_ERR = 4 };
 
@@ -33,15 +30,10 @@ void agent_loop_stop(agent_loop *l);
 /* Only agent_link.c may look into it. */
 struct lws_context *agent_loop_lws(agent_loop *l);
 
+/* Only agent_timer.c. */
+agent_timers *agent_loop_timers(const agent_loop *l);
+
 /* Watches fd for `events`; 0 forgets it. Level triggered. `known`: it is watched already. */
 void agent_loop_watch(agent_loop *l, int fd, unsigned events, bool known);
-
-/* One-shot timer on the monotonic clock; NULL when memory is short. fn may destroy its own timer.
- */
-agent_timer *agent_timer_create(agent_loop *l, void (*fn)(void *user), void *user);
-/* NULL is allowed. */
-void agent_timer_destroy(agent_timer *t);
-void agent_timer_set(agent_timer *t, uint64_t ms);
-void agent_timer_stop(agent_timer *t);
 
 #endif

@@ -1,12 +1,15 @@
 """2,000 streams on 64 worker threads: none lost, doubled or out of order, and others are served meanwhile."""
 
 import asyncio
+import os
+import pathlib
 import statistics
 import time
 
 import pytest
 
 import client
+import env
 
 STREAMS = 2000
 
@@ -53,3 +56,26 @@ def test_two_thousand_streams(make_stack):
     assert most >= STREAMS * 0.99, f"only {most} at once"
     assert len(files) >= 5 and statistics.median(files) < 0.05, files
     s.gateway.check_log()
+
+
+def test_agent_sleeps_between_timers(make_stack):
+    """Each request has timers at the agent; waiting for hundreds of them must not be polling."""
+    s = make_stack(slots=700, children=2, threads=32)
+    pid = s.agent.process.pid
+
+    def used():
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    async def one(i):
+        await asyncio.sleep(i / 300)
+        return await client.ask(s.url, tokens=4, gap=1.5)
+
+    async def run():
+        return await asyncio.gather(*(one(i) for i in range(600)))
+
+    before = used()
+    for a in asyncio.run(run()):
+        a.check_done(4)
+    print(f"processor time of the agent: {used() - before:.2f} s")
+    assert used() - before < (0.6 if not env.SANITIZED else 5)
