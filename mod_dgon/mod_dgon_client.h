@@ -65,8 +65,8 @@ int mod_dgon_client_run(mod_dgon_stream *s);
 
 /* Engine thread. */
 void mod_dgon_client_news(mod_dgon_stream *s);
-/* Ends the streams whose clients were seen to be gone: once a turn, after the cancels went out. */
-void mod_dgon_client_end_gone(mod_dgon_engine *e);
+/* Once a turn: ends the streams whose clients were seen to be gone a moment ago; `all`: at once. */
+void mod_dgon_client_end_gone(mod_dgon_engine *e, bool all);
 /* Ends every suspended stream with an error ("server_restarting"). */
 void mod_dgon_client_fail_all(mod_dgon_engine *e);
 

@@ -8,7 +8,9 @@
 #include <stddef.h>
 #include <sys/epoll.h>
 
-#define PROBE_MS 25 /* between the two pings that tell a half-closed client from a gone one */
+#define GONE_REST_MS 3  /* since the last client went, before what is left of them is done */
+#define GONE_MAX_MS  50 /* since the first one */
+#define PROBE_MS     25 /* between the two pings that tell a half-closed client from a gone one */
 
 static void end_suspended(mod_dgon_stream *s, mod_dgon_pump how);
 static void run_suspended(mod_dgon_stream *s);
@@ -109,7 +111,7 @@ static void end_suspended(mod_dgon_stream *s, mod_dgon_pump how)
 }
 
 /* The client is gone. The cancel is on its way at once; what is left to do here, log and all, waits
- * until that of the other clients that went with this one is, too. */
+ * until those of the clients that went with this one are, and the processor is free of them. */
 static void leave(mod_dgon_stream *s)
 {
     mod_dgon_engine *e = s->engine;
@@ -118,11 +120,16 @@ static void leave(mod_dgon_stream *s)
     unlist(s);
     mod_dgon_conn_unwatch(s->mc);
     s->prev = e->gone;
+    if (e->gone == NULL)
+        e->gone_first = e->now;
+    e->gone_last = e->now;
     e->gone = s;
 }
 
-void mod_dgon_client_end_gone(mod_dgon_engine *e)
+void mod_dgon_client_end_gone(mod_dgon_engine *e, bool all)
 {
+    if (!all && e->now - e->gone_last < GONE_REST_MS && e->now - e->gone_first < GONE_MAX_MS)
+        return;
     while (e->gone != NULL) {
         mod_dgon_stream *s = e->gone;
         e->gone = s->prev;

@@ -152,7 +152,6 @@ static bool loop(mod_dgon_engine *e)
     struct epoll_event ev[EVENTS_MAX];
     struct epoll_event add = {.events = EPOLLIN, .data.ptr = &wake};
     unsigned spins = 0;
-    int n = 0;
 
     (void)epoll_ctl(e->epfd, EPOLL_CTL_ADD, e->wakefd, &add);
     while (!atomic_load(&e->stopping)) {
@@ -167,8 +166,7 @@ static bool loop(mod_dgon_engine *e)
         bool more = mod_dgon_conn_again_run(e);
         if (e->dirty)
             mod_dgon_link_flush_all(e);
-        if (n < EVENTS_MAX) /* else more of them may wait to be heard */
-            mod_dgon_client_end_gone(e);
+        mod_dgon_client_end_gone(e, false);
         atomic_store(&e->idle, is_idle(e));
 
         int timeout = mod_dgon_wheel_wait(&e->wheel, e->now,
@@ -183,12 +181,14 @@ static bool loop(mod_dgon_engine *e)
         } else {
             spins = 0;
         }
-        if (more || e->gone != NULL || e->requests != NULL)
+        if (e->gone != NULL && timeout > 1)
+            timeout = 1;
+        if (more || e->requests != NULL)
             timeout = 0;
         if (timeout > 0 &&
             (atomic_load(&e->inbox) != NULL || !dgon_registry_sleep(e->registry, e->child)))
             timeout = 0;
-        n = epoll_wait(e->epfd, ev, EVENTS_MAX, timeout);
+        int n = epoll_wait(e->epfd, ev, EVENTS_MAX, timeout);
         dgon_registry_awake(e->registry, e->child);
         e->now = mod_dgon_now_ms();
         for (int i = 0; i < n; i++) {
@@ -200,7 +200,7 @@ static bool loop(mod_dgon_engine *e)
     }
     run_inbox(e);
     (void)mod_dgon_conn_handover_run(e);
-    mod_dgon_client_end_gone(e);
+    mod_dgon_client_end_gone(e, true);
     mod_dgon_client_fail_all(e);
     mod_dgon_link_close_all(e);
     (void)mod_dgon_conn_handover_run(e);

@@ -69,7 +69,8 @@ typedef struct mod_dgon_engine {
     uint64_t next_tick, next_audit;
     struct mod_dgon_link_job *link_jobs; /* per job slot */
     struct mod_dgon_stream *streams;     /* list of the suspended ones */
-    struct mod_dgon_stream *gone; /* clients that went, streams still to be ended (by prev) */
+    struct mod_dgon_stream *gone;   /* clients that went, streams still to be ended (by prev) */
+    uint64_t gone_first, gone_last; /* ms */
     struct mod_dgon_link *links;
     struct mod_dgon_conn *handover; /* connections the worker has not let go of yet */
     struct mod_dgon_conn *again;    /* connections with input left unread */
