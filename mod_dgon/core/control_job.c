@@ -121,7 +121,7 @@ static bool members(dgon_ctl *c, dgon_peek *at)
             return false;
         seen |= 1u << key;
     }
-    const unsigned required = (1u << REQUIRED) - 1 | 1u << TYPE;
+    const unsigned required = ((1u << REQUIRED) - 1) | (1u << TYPE);
     return more == 0 && at->p == at->end && (seen & required) == required;
 }
 

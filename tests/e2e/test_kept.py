@@ -1,10 +1,10 @@
 """The next requests on a kept connection: the engine runs those itself that are there to the last byte and were quick before."""
 
 import asyncio
-import json
 import os
 import pathlib
 import re
+import signal
 import time
 
 import pytest
@@ -168,3 +168,81 @@ def test_stop_while_one_blocks(stack):
             return time.monotonic() - begin
 
     assert asyncio.run(run()) < 5
+
+
+def test_restarts_under_short_requests(make_stack):
+    """50 clients ask again and again on their connections; ten graceful restarts. Only a connection that was idle may be closed."""
+    s = make_stack(children=2, threads=32, slots=100)
+    answers, closed = [], 0
+    stopping = False
+
+    async def one(i):
+        nonlocal closed
+        while not stopping:
+            async with client.Connection(s.url) as c:
+                fresh = True
+                while not stopping:
+                    a = await ask(c, tokens=1 + i % 3, stream=i % 4 != 0)
+                    if a.outcome == "broken" and a.status == 0 and not fresh:
+                        closed += 1  # while the request was on its way: HTTP's own race
+                        break
+                    fresh = False
+                    answers.append(a)
+                    if a.headers.get("connection", "").lower() == "close":
+                        break
+
+    async def run():
+        nonlocal stopping
+        tasks = [asyncio.ensure_future(one(i)) for i in range(50)]
+        for _ in range(10):
+            await asyncio.sleep(0.7)
+            s.gateway.graceful()
+        await asyncio.sleep(1)
+        stopping = True
+        await asyncio.wait_for(asyncio.gather(*tasks), 30)
+
+    asyncio.run(run())
+    bad = [a for a in answers if a.status != 200 or a.outcome not in ("done", "json")]
+    print(f"{len(answers)} answers, {closed} connections closed while idle")
+    assert not bad, [(a.outcome, a.status, a.error) for a in bad[:5]]
+    assert len(answers) > 2000 and closed < len(answers) / 50
+    env.wait_for(lambda: "fault" in s.gateway.models(), 10, "model")
+    env.check_slots_free(s.gateway, 100)
+
+
+def test_kills_under_short_requests(make_stack):
+    """kill -9 of children whose engines run requests: what is left works, no slot is lost."""
+    s = make_stack(children=2, threads=32, slots=100)
+    s.gateway.expect("AH00052.*signal Killed|AH10392|DGON0030|DGON0040")
+    done, stopping = 0, False
+
+    async def one():
+        nonlocal done
+        while not stopping:
+            try:
+                async with client.Connection(s.url) as c:
+                    while not stopping:
+                        a = await ask(c, tokens=1)
+                        if a.outcome != "done":
+                            break
+                        a.check_tokens()
+                        done += 1
+            except OSError:
+                await asyncio.sleep(0.05)
+
+    async def run():
+        nonlocal stopping
+        tasks = [asyncio.ensure_future(one()) for _ in range(50)]
+        for _ in range(10):
+            await asyncio.sleep(0.6)
+            for pid in s.gateway.worker_pids()[:1]:
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(2)
+        before = done
+        await asyncio.sleep(1)
+        stopping = True
+        await asyncio.wait_for(asyncio.gather(*tasks), 30)
+        return done - before
+
+    assert asyncio.run(run()) > 50
+    env.check_slots_free(s.gateway, 100)
