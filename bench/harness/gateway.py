@@ -28,10 +28,11 @@ def agent_program():
 class Gateway(Server):
     """start() returns when all links are up; ready is when the model was offered. parts: "httpd", "agent", "agent-2", ..."""
 
-    def __init__(self, dir, backend, agents=1, slots=12000, links=4, children=2, threads=32, tls=False, http2=False):
+    def __init__(self, dir, backend, agents=1, slots=12000, links=4, children=2, threads=32, tls=False, http2=False,
+                 h2_factor=4):
         self.dir, self.backend = dir, backend
         self.agents, self.slots, self.links, self.tls, self.http2 = agents, slots, links, tls, http2
-        self.children, self.threads = children, threads
+        self.children, self.threads, self.h2_factor = children, threads, h2_factor
         self.port = free_port()
         super().__init__(f"{'https' if tls else 'http'}://127.0.0.1:{self.port}", {})
 
@@ -45,7 +46,7 @@ class Gateway(Server):
             "MODULES": subprocess.check_output(["apxs", "-q", "LIBEXECDIR"], text=True).strip(),
             "DGON": f'"{MODULE}"', "CHILDREN": self.children, "THREADS": self.threads,
             "WORKERS": self.children * self.threads, "LOGLEVEL": "notice", "SERVER_LIMIT": self.children * 8 + 8,
-            "H2_WORKERS": self.threads * 4, "HTDOCS": htdocs, "EXTRA": EXTRA.format(dir=self.dir)}
+            "H2_WORKERS": int(self.threads * self.h2_factor), "HTDOCS": htdocs, "EXTRA": EXTRA.format(dir=self.dir)}
         with open(os.path.join(TOP, "conf/run/httpd.conf.in")) as f:
             text = re.sub("@([A-Z0-9_]+)@", lambda m: str(values[m[1]]), f.read())
         self._file("httpd.conf", text)

@@ -4,7 +4,9 @@ import os
 import statistics
 import time
 
+from harness.loads import held
 from harness.report import median
+from harness.servers import until
 
 from .tokens import keep
 
@@ -65,6 +67,31 @@ def transport(b):
     against_first(b, "transport", b.loads.rounds("transport", cases, keep("token")))
     b.stop(servers["tls"])
     b.stop(servers["http2"])
+    for factor in (1.5, 4):
+        threads_of_http2(b, factor)
+
+
+def threads_of_http2(b, factor):
+    """How many streams of HTTP/2 run at once: each has a thread of mod_http2's. 1.5 is its own default."""
+    server = b.fresh("dgon", tls=True, http2=True, h2_factor=factor)
+    count, most = 400, 0
+
+    def look():
+        nonlocal most
+
+        def more():
+            nonlocal most
+            most = max(most, held(b.backend))
+            return False
+        until(4, more, 0.1)
+    r = b.loads.run(server, b.backend, "--http2", "8", "--streams", str(count), "--rate", "1", "--tokens", "3", "--timeout",
+                    "60000", count=count, meanwhile=look)
+    b.stop(server)
+    if not r["ok"]:
+        b.report.fail("transport", "http2", r["error"] or "streams were lost")
+    workers = int(server.children * server.threads * factor)
+    b.report.emit(scenario="transport-held", h2_workers=workers, asked=count, held=most)
+    print(f"  HTTP/2, H2MaxWorkers {factor} x ThreadsPerChild ({workers} in all): {most} of {count} streams at once, the others wait")
 
 
 def agents(b):
