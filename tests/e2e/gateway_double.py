@@ -49,9 +49,10 @@ class Job:
         if kind in (EVENT, EVENT_PART, RAW):
             self.credit_left -= len(payload) + OVERHEAD
             assert self.credit_left >= 0, "the agent sent more than its credit"
-            assert self.status == 102, "data before STATUS"
         if kind == STATUS:
+            assert self.status is None and not self.events and not self.raw, "STATUS twice, or behind data"
             self.status = struct.unpack(">H", payload)[0]
+            self.status_time = time.monotonic()
         elif kind == EVENT_PART:
             self.part += payload
         elif kind == EVENT:
@@ -82,7 +83,7 @@ class Job:
 
     def wait_status(self, timeout=10):
         with self.progress:
-            assert self.progress.wait_for(lambda: self.status is not None or self.final, timeout)
+            assert self.progress.wait_for(lambda: self.status is not None or self.events or self.raw or self.final, timeout)
         return self.status
 
     def credit(self, n):

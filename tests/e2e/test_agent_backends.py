@@ -75,6 +75,23 @@ def test_not_streamed(make, kind):
     assert answer["choices"][0]["message"]["content"] == "Hello" and answer["model"] == "m-public" and answer["id"].startswith("chatcmpl-")
 
 
+def test_accepted_is_said_by_the_answer_or_soon_by_status(make):
+    def late(x):
+        time.sleep(0.3)
+        openai_stream()(x)
+
+    backend = Backend(script=openai_stream())
+    a, link = make(backend)
+    at_once = [link.job("hi", model="m") for _ in range(3)]
+    for job in at_once:
+        assert job.wait()[0] == END and job.status is None
+    backend.script = late
+    waiting = [link.job("hi", model="m") for _ in range(3)]
+    for job in waiting:
+        assert job.wait_status() == 102 and 0.02 < job.status_time - job.start_time < 0.2
+        assert job.wait()[0] == END
+
+
 def test_connections_are_kept_alive(make):
     backend = Backend()
     a, link = make(backend, agent="models_interval = 60\nslots = 8\n")
