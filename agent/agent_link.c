@@ -414,6 +414,14 @@ bool agent_link_is_choked(agent_link *l)
     return now;
 }
 
+bool agent_link_is_quiet(const agent_link *l)
+{
+    /* behind TLS there may be more than the socket shows */
+    return (l->state == AGENT_LINK_READY || l->state == AGENT_LINK_LEAVING) && l->wsi != NULL &&
+           !l->dialer->tls && !l->broken && l->close_code == 0 && l->texts == NULL &&
+           l->at >= l->tx.len && !is_partial(l);
+}
+
 /* --- closing --- */
 
 void agent_link_close(agent_link *l, unsigned code, const char *reason)
@@ -570,6 +578,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
         }
         agent_link_set_state(l, AGENT_LINK_OPEN, "established");
         agent_os_tune_link(lws_get_socket_fd(wsi), l->idle.secs_since_valid_hangup);
+        agent_loop_watch_link(l->dialer->loop, lws_get_socket_fd(wsi));
         l->dialer->ops->on_open(l->dialer->user, l);
         break;
     case LWS_CALLBACK_CLIENT_RECEIVE:

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 256
+#define STAY_MS    50                  /* then libwebsockets looks at its timers */
+#define LINK       (UINT64_C(1) << 32) /* beside the descriptor in an epoll event: a link's */
 
 struct agent_loop {
     agent_loop_handlers on;
@@ -38,22 +40,39 @@ static void read_signals(agent_loop *l)
     }
 }
 
+static void handle(agent_loop *l, int fd, uint32_t events)
+{
+    if (fd == l->signals) {
+        read_signals(l);
+    } else if (fd == agent_timers_fd(l->timers)) {
+        agent_timers_run(l->timers);
+    } else {
+        l->on.on_fd(l->user, fd,
+                    ((events & EPOLLIN) != 0 ? (unsigned)AGENT_LOOP_IN : 0u) |
+                        ((events & EPOLLOUT) != 0 ? (unsigned)AGENT_LOOP_OUT : 0u) |
+                        ((events & (EPOLLERR | EPOLLHUP)) != 0 ? (unsigned)AGENT_LOOP_ERR : 0u));
+    }
+}
+
+/* While tokens are all there is, the agent waits here for the next ones: the way out and in through
+ * libwebsockets' own wait costs two more system calls a token. */
 static void read_events(agent_loop *l)
 {
     struct epoll_event ev[EVENTS_MAX];
-    int n = epoll_wait(l->ep, ev, EVENTS_MAX, 0);
-    for (int i = 0; i < n; i++) {
-        unsigned bits =
-            ((ev[i].events & EPOLLIN) != 0 ? (unsigned)AGENT_LOOP_IN : 0u) |
-            ((ev[i].events & EPOLLOUT) != 0 ? (unsigned)AGENT_LOOP_OUT : 0u) |
-            ((ev[i].events & (EPOLLERR | EPOLLHUP)) != 0 ? (unsigned)AGENT_LOOP_ERR : 0u);
-        if (ev[i].data.fd == l->signals) {
-            read_signals(l);
-        } else if (ev[i].data.fd == agent_timers_fd(l->timers)) {
-            agent_timers_run(l->timers);
-        } else {
-            l->on.on_fd(l->user, ev[i].data.fd, bits);
+    uint64_t until = agent_os_now_ms() + STAY_MS;
+    bool stay = true;
+    for (int wait = 0; stay; wait = STAY_MS) {
+        int n = epoll_wait(l->ep, ev, EVENTS_MAX, wait);
+        stay = n > 0;
+        for (int i = 0; i < n; i++) {
+            if ((ev[i].data.u64 & LINK) != 0) {
+                stay = false;
+            } else {
+                handle(l, (int)ev[i].data.u64, ev[i].events);
+            }
         }
+        l->on.on_settle(l->user);
+        stay = stay && !l->stop && l->on.is_quiet(l->user) && agent_os_now_ms() < until;
     }
 }
 
@@ -64,9 +83,7 @@ static int on_epoll(struct lws *wsi, enum lws_callback_reasons reason, void *use
     (void)in;
     (void)len;
     if (reason == LWS_CALLBACK_RAW_RX_FILE) {
-        agent_loop *l = lws_context_user(lws_get_context(wsi));
-        read_events(l);
-        l->on.on_settle(l->user);
+        read_events(lws_context_user(lws_get_context(wsi)));
     }
     return 0;
 }
@@ -152,6 +169,12 @@ void agent_loop_stop(agent_loop *l)
     lws_cancel_service(l->lws);
 }
 
+void agent_loop_watch_link(agent_loop *l, int fd)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = LINK | (uint32_t)fd};
+    (void)epoll_ctl(l->ep, EPOLL_CTL_ADD, fd, &ev);
+}
+
 struct lws_context *agent_loop_lws(agent_loop *l)
 {
     return l->lws;
@@ -164,7 +187,7 @@ agent_timers *agent_loop_timers(const agent_loop *l)
 
 void agent_loop_watch(agent_loop *l, int fd, unsigned events, bool known)
 {
-    struct epoll_event ev = {.data.fd = fd};
+    struct epoll_event ev = {.data.u64 = (uint32_t)fd};
     if (events == 0) {
         (void)epoll_ctl(l->ep, EPOLL_CTL_DEL, fd, &ev);
         return;

@@ -19,6 +19,8 @@ typedef struct agent_loop_handlers {
     void (*on_signal)(void *user, agent_os_signal signal);
     /* Once at the end of each wake-up: here finished work is reaped and what piled up is sent. */
     void (*on_settle)(void *user);
+    /* libwebsockets waits for nothing but what open links bring. */
+    bool (*is_quiet)(void *user);
 } agent_loop_handlers;
 
 /* NULL when the system refused. The caller destroys. `user` must be valid until then. */
@@ -35,5 +37,7 @@ agent_timers *agent_loop_timers(const agent_loop *l);
 
 /* Watches fd for `events`; 0 forgets it. Level triggered. `known`: it is watched already. */
 void agent_loop_watch(agent_loop *l, int fd, unsigned events, bool known);
+/* An open link's socket: when it has something libwebsockets reads it, until it closes it. */
+void agent_loop_watch_link(agent_loop *l, int fd);
 
 #endif
