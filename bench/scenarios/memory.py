@@ -5,12 +5,13 @@ import statistics
 import threading
 import time
 
-from harness.loads import held
+from harness.loads import held, trouble
 from harness.machine import pss_kib
 from harness.report import median, quantile
 from harness.servers import FILES, until
 
 STREAMS = 9500
+MOST = 15000
 
 
 class Asker(threading.Thread):
@@ -35,9 +36,9 @@ class Asker(threading.Thread):
             self.times.append((time.monotonic() - start) * 1000)
 
 
-def once(b, name, count):
+def once(b, name, count, ramp=3, **options):
     """Fresh servers, so that the memory of earlier streams is not in the base."""
-    server = b.fresh(name) if name != "direct" else b.backend
+    server = b.fresh(name, **options) if name != "direct" else b.backend
     parts = {} if name == "direct" else server.pids
     before = {part: pss_kib(pid) for part, pid in parts.items()}
     asker = Asker(server.url) if name == "dgon" else None
@@ -45,10 +46,10 @@ def once(b, name, count):
         asker.start()
 
     def weigh():
-        until(5, lambda: held(b.backend) == count, 0.1)
+        until(ramp + 2, lambda: held(b.backend) == count, 0.1)
         return {"held": held(b.backend), "kib": {part: pss_kib(pid) for part, pid in parts.items()}}
-    r = b.loads.run(server, b.backend, "--streams", str(count), "--rate", "1", "--tokens", "5", "--ramp", "3000",
-                    "--skip", "2", "--timeout", "40000", count=count, meanwhile=weigh)
+    r = b.loads.run(server, b.backend, "--streams", str(count), "--rate", "1", "--tokens", str(ramp + 2), "--ramp",
+                    str(ramp * 1000), "--skip", "2", "--timeout", "40000", count=count, meanwhile=weigh)
     if asker:
         asker.over.set()
         asker.join()
@@ -89,3 +90,15 @@ def memory(b):
         b.report.fail("memory", "dgon", f"{sum(r['static_errors'] for r in dgon)} requests for the static page failed")
     print(f"  slowest static page meanwhile: {max(r['static_ms'] for r in dgon):.1f} ms")
     b.report.target("memory", "httpd and agent, KiB a stream", rows["dgon"][1], 44)
+    most(b)
+
+
+def most(b):
+    """As many as the limit of open files lets the load client, the backend and the agent have."""
+    count = min(MOST, FILES - 500)
+    r = once(b, "dgon", count, ramp=8, slots=count + 100)
+    b.report.emit(scenario="memory-most", asked=count, held=r["held"], ok=r["ok"], kib_per_stream=r["kib"], token=r["token"])
+    if not r["ok"] or r["held"] < count:
+        b.report.fail("memory", "dgon", f"held {r['held']} of {count} streams at once; {trouble(r)}")
+    print(f"  {count:,} streams: {r['held']:,} held at once, {'none' if r['ok'] else 'some'} lost, {sum(r['kib'].values()):.1f} KiB "
+          f"each, p50 {r['token']['p50_us']:,.0f} us, p99 {r['token']['p99_us']:,.0f} us")
