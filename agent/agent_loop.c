@@ -3,6 +3,7 @@
 #include "agent_log.h"
 
 #include "dgon/alloc.h"
+#include "dgon/slice.h"
 
 #include <libwebsockets.h>
 
@@ -158,6 +159,7 @@ void agent_loop_destroy(agent_loop *l)
 
 void agent_loop_run(agent_loop *l)
 {
+    dgon_slice_short();
     while (!l->stop && lws_service(l->lws, 0) >= 0) {
         l->on.on_settle(l->user);
     }

@@ -5,6 +5,8 @@
 #include "mod_dgon_link.h"
 #include "mod_dgon_shm.h"
 
+#include "dgon/slice.h"
+
 #include <ap_mpm.h>
 #include <apr_strings.h>
 
@@ -207,10 +209,16 @@ static bool loop(mod_dgon_engine *e)
     return true;
 }
 
+static void prepare_thread(void)
+{
+    pthread_setname_np(pthread_self(), "dgon-engine");
+    dgon_slice_short();
+}
+
 static void *leader(void *arg)
 {
     mod_dgon_engine *e = arg;
-    pthread_setname_np(pthread_self(), "dgon-engine");
+    prepare_thread();
     while (!loop(e) && dgon_relief_stand_by(&e->relief, &e->stopping))
         ;
     return NULL;
@@ -219,7 +227,7 @@ static void *leader(void *arg)
 static void *relief(void *arg)
 {
     mod_dgon_engine *e = arg;
-    pthread_setname_np(pthread_self(), "dgon-engine");
+    prepare_thread();
     if (dgon_relief_stand_by(&e->relief, &e->stopping))
         leader(e);
     return NULL;
