@@ -72,6 +72,9 @@ int main(void)
     for (size_t i = 0; i < sizeof(agents) / sizeof(agents[0]); i++) {
         way("registry job; n: agents", agents[i], agents[i], 0, 1);
     }
+    for (size_t i = 0; i < sizeof(agents) / sizeof(agents[0]); i++) {
+        way("registry job, one agent idle; n: agents", agents[i], agents[i], agents[i] - 1, 1);
+    }
     for (size_t i = 0; i < sizeof(busy) / sizeof(busy[0]); i++) {
         way("registry job, 10 agents; n: busy jobs", busy[i], 10, busy[i], 1);
     }

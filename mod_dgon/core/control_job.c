@@ -43,12 +43,6 @@ static bool name(dgon_peek *c, name_fn is_valid, char *out, size_t size)
     return true;
 }
 
-static bool truth(dgon_peek *c, bool *v)
-{
-    *v = c->p < c->end && *c->p == 't';
-    return dgon_peek_word(c, *v ? "true" : "false");
-}
-
 static bool created(dgon_peek *c, int64_t *v)
 {
     uint64_t n;
@@ -100,7 +94,7 @@ static bool member(dgon_ctl *c, dgon_peek *at, unsigned key)
     case TYPE:
         return dgon_peek_word(at, "\"job\"");
     case STREAM:
-        return truth(at, &c->stream);
+        return dgon_peek_bool(at, &c->stream);
     case DEADLINE:
         return number32(at, UINT32_MAX, &c->deadline_ms);
     default:

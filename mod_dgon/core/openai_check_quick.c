@@ -47,12 +47,6 @@ static bool text(dgon_peek *c, dgon_span *s)
     return true;
 }
 
-static bool truth(dgon_peek *c, bool *v)
-{
-    *v = c->p < c->end && *c->p == 't';
-    return dgon_peek_word(c, *v ? "true" : "false");
-}
-
 static bool is_next(const dgon_peek *c, char ch)
 {
     return c->p < c->end && *c->p == ch;
@@ -126,7 +120,7 @@ static bool skip(dgon_peek *c, unsigned depth)
         return dgon_peek_word(c, "null");
     case 't':
     case 'f':
-        return truth(c, &v);
+        return dgon_peek_bool(c, &v);
     default:
         return decimal(c, false, &number);
     }
@@ -188,7 +182,7 @@ static bool options(dgon_peek *c, dgon_openai_request *r)
     bool open = false;
     int more;
     while ((more = new_member(c, &open, &seen, &key)) == 1) {
-        if (!dgon_span_is(&key, "include_usage") || !truth(c, &r->include_usage))
+        if (!dgon_span_is(&key, "include_usage") || !dgon_peek_bool(c, &r->include_usage))
             return false;
     }
     return more == 0;
@@ -203,7 +197,7 @@ static bool field(dgon_peek *c, const dgon_openai_field *f)
     case DGON_IS_STRING:
         return text(c, &s);
     case DGON_IS_BOOL:
-        return truth(c, &v);
+        return dgon_peek_bool(c, &v);
     case DGON_IS_NUMBER:
     case DGON_IS_INTEGER:
         return decimal(c, f->what == DGON_IS_INTEGER, &number) &&
@@ -244,7 +238,7 @@ bool dgon_openai_check_quick(dgon_openai_request *r, const char *body, size_t n)
         else if (dgon_span_is(&key, "messages"))
             ok = has_messages = messages(&c);
         else if (dgon_span_is(&key, "stream"))
-            ok = truth(&c, &r->stream);
+            ok = dgon_peek_bool(&c, &r->stream);
         else if (dgon_span_is(&key, "stream_options"))
             ok = has_options = options(&c, r);
         else

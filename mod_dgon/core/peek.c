@@ -85,6 +85,12 @@ bool dgon_peek_digits(dgon_peek *c, uint64_t *v)
     return c->p > start && (*start != '0' || c->p - start == 1);
 }
 
+bool dgon_peek_bool(dgon_peek *c, bool *v)
+{
+    *v = c->p < c->end && *c->p == 't';
+    return dgon_peek_word(c, *v ? "true" : "false");
+}
+
 int dgon_peek_member(dgon_peek *c, bool *open, dgon_span *key)
 {
     dgon_peek_blanks(c);

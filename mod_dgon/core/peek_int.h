@@ -26,6 +26,7 @@ bool dgon_peek_word(dgon_peek *c, const char *word);
 bool dgon_peek_string(dgon_peek *c, dgon_span *s);
 bool dgon_peek_string_or_null(dgon_peek *c, dgon_span *s); /* null leaves *s as it is */
 bool dgon_peek_digits(dgon_peek *c, uint64_t *v);          /* at most 18 digits */
+bool dgon_peek_bool(dgon_peek *c, bool *v);
 
 /* 1: *key is the next member's key, the position is at its value; 0: the object has ended; -1:
  * neither. *open must be false before the first call. */
