@@ -47,10 +47,10 @@ static void on_settle(void *user)
     }
 }
 
-static bool is_quiet(void *user)
+static bool is_settled(void *user)
 {
     const agent *a = user;
-    return a->links == NULL || agent_links_are_quiet(a->links);
+    return a->links == NULL || agent_links_are_settled(a->links);
 }
 
 static void notify_ready(agent *a, const char *status)
@@ -242,7 +242,7 @@ static void on_signal(void *user, agent_os_signal signal)
 
 static bool make_parts(agent *a)
 {
-    static const agent_loop_handlers handlers = {on_fd, on_signal, on_settle, is_quiet};
+    static const agent_loop_handlers handlers = {on_fd, on_signal, on_settle, is_settled};
     a->loop = agent_loop_create(&handlers, a);
     a->http = a->loop != NULL ? agent_http_create(a->loop) : NULL;
     a->models = a->http != NULL ? agent_models_create(a->loop, a->http, on_models, a) : NULL;

@@ -1,5 +1,5 @@
 /* One job, from the inside: shared by agent_jobs.c (the table), agent_job_run.c (backend),
- * agent_job_quiet.c and agent_job_send.c (gateway). Everybody else sees agent_jobs.h. */
+ * agent_job_unheard.c and agent_job_send.c (gateway). Everybody else sees agent_jobs.h. */
 #ifndef AGENT_JOB_H
 #define AGENT_JOB_H
 
@@ -24,8 +24,8 @@ typedef struct agent_job {
     agent_request *request;
     agent_timer *timer; /* echo */
     agent_exchange x;
-    struct agent_job *next_quiet, **quiet_at; /* quiet_at NULL: not one of the quiet ones */
-    uint64_t quiet_since;
+    struct agent_job *next_unheard, **unheard_at; /* unheard_at NULL: not one of the unheard ones */
+    uint64_t unheard_since;
     bool begun; /* x is set up */
     uint32_t number;
     uint8_t attempt;
@@ -52,8 +52,8 @@ struct agent_jobs {
     agent_models *models;
     uint32_t body_max, slots, count;
     bool draining;
-    agent_job *quiet, **quiet_end; /* the gateway has heard nothing of them yet, oldest first */
-    agent_timer *quiet_timer;
+    agent_job *unheard, **unheard_end; /* the gateway has heard nothing of them yet, oldest first */
+    agent_timer *unheard_timer;
     agent_job *buckets[AGENT_JOBS_BUCKETS];
 };
 
@@ -62,13 +62,13 @@ struct agent_jobs {
 /* Takes the job out of the table and frees it; its request must be over already. */
 void agent_job_free(agent_job *j);
 
-/* --- agent_job_quiet.c --- */
+/* --- agent_job_unheard.c --- */
 
-bool agent_job_quiet_init(agent_jobs *t);
+bool agent_job_unheard_init(agent_jobs *t);
 /* The job is accepted: STATUS goes out in a moment, unless something else does first. */
-void agent_job_quiet_begin(agent_job *j);
+void agent_job_unheard_begin(agent_job *j);
 /* The gateway hears of it, or it is over. Any number of times. */
-void agent_job_quiet_end(agent_job *j);
+void agent_job_unheard_end(agent_job *j);
 
 /* --- agent_job_run.c --- */
 

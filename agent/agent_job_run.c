@@ -272,7 +272,7 @@ void agent_job_run(agent_job *j)
     dgon_buf_fini(&j->body);
     dgon_buf_init(&j->body, DGON_CHAT_ANSWER_MAX);
     j->state = AGENT_JOB_WAITING;
-    agent_job_quiet_begin(j);
+    agent_job_unheard_begin(j);
     if (ask_backend(j, &request) != DGON_OK) {
         dgon_buf_fini(&request);
         agent_job_fail_text(j, 500, NULL, "The agent cannot ask the model server.");

@@ -56,7 +56,7 @@ static dgon_status put(agent_job *j, uint8_t type, uint16_t events, const char *
                      .payload = (const unsigned char *)p};
     if (j->pending.len == 0 && may_send(j, n)) {
         j->credit -= (int64_t)(n + DGON_WIRE_CREDIT_OVERHEAD);
-        agent_job_quiet_end(j);
+        agent_job_unheard_end(j);
         agent_link_record(j->link, &r);
         return DGON_OK;
     }
@@ -106,7 +106,7 @@ bool agent_job_send_pending(agent_job *j)
     while (at < j->pending.len && dgon_wire_next(p, j->pending.len, &at, &r) == DGON_OK &&
            may_send(j, r.len)) {
         j->credit -= (int64_t)r.len + DGON_WIRE_CREDIT_OVERHEAD;
-        agent_job_quiet_end(j);
+        agent_job_unheard_end(j);
         agent_link_record(j->link, &r);
         j->pending_at = at;
     }

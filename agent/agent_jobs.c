@@ -46,7 +46,7 @@ void agent_job_free(agent_job *j)
         at = &(*at)->next;
     }
     *at = j->next;
-    agent_job_quiet_end(j);
+    agent_job_unheard_end(j);
     t->count--;
     session(j->link)->jobs--;
     if (j->begun) {
@@ -296,7 +296,7 @@ agent_jobs *agent_jobs_create(agent_loop *loop, agent_http *http, agent_models *
         t->models = models;
         t->body_max = body_max;
         t->slots = 1;
-        if (!agent_job_quiet_init(t)) {
+        if (!agent_job_unheard_init(t)) {
             dgon_free(t);
             t = NULL;
         }
@@ -308,7 +308,7 @@ void agent_jobs_destroy(agent_jobs *t)
 {
     if (t != NULL) {
         each(t, NULL, lose_one, NULL);
-        agent_timer_destroy(t->quiet_timer);
+        agent_timer_destroy(t->unheard_timer);
     }
     dgon_free(t);
 }

@@ -414,7 +414,7 @@ bool agent_link_is_choked(agent_link *l)
     return now;
 }
 
-bool agent_link_is_quiet(const agent_link *l)
+bool agent_link_is_settled(const agent_link *l)
 {
     /* behind TLS there may be more than the socket shows */
     return (l->state == AGENT_LINK_READY || l->state == AGENT_LINK_LEAVING) && l->wsi != NULL &&

@@ -69,7 +69,7 @@ void agent_link_record(agent_link *l, const dgon_record *r);
 /* True while the gateway does not take what was sent: make no more. */
 bool agent_link_is_choked(agent_link *l);
 /* Open, whole, and all that was to be sent has left. */
-bool agent_link_is_quiet(const agent_link *l);
+bool agent_link_is_settled(const agent_link *l);
 /* Sends what is packed, if the socket is free. */
 void agent_link_flush(agent_link *l);
 /* Sends what is packed, then a close frame. */

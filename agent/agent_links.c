@@ -254,10 +254,10 @@ bool agent_links_is_ready(const agent_links *s)
     return s->current != NULL && agent_link_get_state(s->current) == AGENT_LINK_READY;
 }
 
-bool agent_links_are_quiet(const agent_links *s)
+bool agent_links_are_settled(const agent_links *s)
 {
     for (unsigned i = 0; i < s->count; i++) {
-        if (!agent_link_is_quiet(s->links[i]->link)) {
+        if (!agent_link_is_settled(s->links[i]->link)) {
             return false;
         }
     }

@@ -40,6 +40,6 @@ void agent_links_close(agent_links *s);
 unsigned agent_links_count(const agent_links *s);
 bool agent_links_is_ready(const agent_links *s);
 /* libwebsockets has nothing to do for any link until something comes from the gateway. */
-bool agent_links_are_quiet(const agent_links *s);
+bool agent_links_are_settled(const agent_links *s);
 
 #endif

@@ -73,7 +73,7 @@ static void read_events(agent_loop *l)
             }
         }
         l->on.on_settle(l->user);
-        stay = stay && !l->stop && l->on.is_quiet(l->user) && agent_os_now_ms() < until;
+        stay = stay && !l->stop && l->on.is_settled(l->user) && agent_os_now_ms() < until;
     }
 }
 

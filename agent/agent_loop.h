@@ -20,7 +20,7 @@ typedef struct agent_loop_handlers {
     /* Once at the end of each wake-up: here finished work is reaped and what piled up is sent. */
     void (*on_settle)(void *user);
     /* libwebsockets waits for nothing but what open links bring. */
-    bool (*is_quiet)(void *user);
+    bool (*is_settled)(void *user);
 } agent_loop_handlers;
 
 /* NULL when the system refused. The caller destroys. `user` must be valid until then. */

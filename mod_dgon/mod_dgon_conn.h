@@ -39,7 +39,7 @@ struct mod_dgon_conn {
     ap_filter_t *core;        /* httpd's last output filter */
     apr_bucket_brigade *held; /* while writing: head of the write */
     apr_bucket_brigade *look; /* for a look at the next request */
-    mod_dgon_conn *next;      /* in engine->handover */
+    mod_dgon_conn *next;      /* in engine->handover or engine->requests */
     mod_dgon_conn *next_again;
     bool again;
     const mod_dgon_conn_user *ops;

@@ -76,10 +76,11 @@ static bool skip(dgon_peek *c, unsigned depth);
 
 static bool skip_object(dgon_peek *c, unsigned depth)
 {
-    names seen = {.count = 0};
+    names seen;
     dgon_span key;
     bool open = false;
     int more;
+    seen.count = 0;
     while ((more = new_member(c, &open, &seen, &key)) == 1) {
         if (!skip(c, depth))
             return false;
@@ -135,10 +136,11 @@ static bool role(dgon_peek *c)
 
 static bool message(dgon_peek *c)
 {
-    names seen = {.count = 0};
+    names seen;
     dgon_span key, s;
     bool open = false, has_role = false, has_content = false;
     int more;
+    seen.count = 0;
     while ((more = new_member(c, &open, &seen, &key)) == 1) {
         bool ok = false;
         if (dgon_span_is(&key, "role"))
@@ -177,10 +179,11 @@ static bool model(dgon_peek *c, dgon_openai_request *r)
 
 static bool options(dgon_peek *c, dgon_openai_request *r)
 {
-    names seen = {.count = 0};
+    names seen;
     dgon_span key;
     bool open = false;
     int more;
+    seen.count = 0;
     while ((more = new_member(c, &open, &seen, &key)) == 1) {
         if (!dgon_span_is(&key, "include_usage") || !dgon_peek_bool(c, &r->include_usage))
             return false;
@@ -226,10 +229,11 @@ static bool other(dgon_peek *c, const dgon_span *key)
 bool dgon_openai_check_quick(dgon_openai_request *r, const char *body, size_t n)
 {
     dgon_peek c = {body, body + n};
-    names seen = {.count = 0};
+    names seen;
     dgon_span key;
     bool open = false, has_model = false, has_messages = false, has_options = false;
     int more;
+    seen.count = 0;
     memset(r, 0, sizeof *r);
     while ((more = new_member(&c, &open, &seen, &key)) == 1) {
         bool ok;
