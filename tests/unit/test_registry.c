@@ -1,115 +1,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 #endif
-#include "unit.h"
-
-#include "registry_int.h"
-
-#include <stdatomic.h>
-#include <sys/mman.h>
-
-/* One segment, one process that plays all children: 0 and 1 hold clients, 1 and 2 hold links. */
-static dgon_registry_conf conf = {
-    .children = 4, .links = 70, .models = 8, .jobs = 200, .ring_size = DGON_RING_MIN, .build = 7};
-static void *seg;
-static dgon_registry *reg;
-static bool dead[4];
-static unsigned wakes[4];
-
-static void wake(void *user, uint32_t child)
-{
-    (void)user;
-    wakes[child]++;
-}
-
-static bool alive(void *user, uint32_t child)
-{
-    (void)user;
-    return !dead[child];
-}
-
-static const dgon_registry_host host = {.wake = wake, .alive = alive};
-
-static void setup(void)
-{
-    size_t size = dgon_registry_size(&conf);
-    seg =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CU_ASSERT_FATAL(seg != MAP_FAILED);
-    CU_ASSERT_FATAL(dgon_registry_format(seg, size, &conf) == DGON_OK);
-    reg = dgon_registry_attach(seg, size, &conf, &host);
-    CU_ASSERT_FATAL(reg != NULL);
-    memset(dead, 0, sizeof dead);
-    memset(wakes, 0, sizeof wakes);
-    for (uint32_t i = 0; i < 3; i++)
-        CU_ASSERT_FATAL(dgon_registry_join(reg, 100 + i, i) == DGON_OK);
-}
-
-static void teardown(void)
-{
-    dgon_registry_detach(reg);
-    munmap(seg, dgon_registry_size(&conf));
-}
-
-static dgon_registry_gauges gauges(void)
-{
-    dgon_registry_gauges g;
-    dgon_registry_gauges_get(reg, &g);
-    return g;
-}
-
-static uint32_t open_link(uint32_t child, const char *agent, uint64_t instance, uint32_t slots,
-                          const char *model)
-{
-    uint32_t link = DGON_NONE;
-    CU_ASSERT_FATAL(dgon_registry_link_open(reg, child, agent, instance, slots, &link) == DGON_OK);
-    dgon_ctl_model m = {.context = 4096, .caps = DGON_CAP_TOOLS, .loaded = true};
-    snprintf(m.name, sizeof m.name, "%s", model);
-    CU_ASSERT(dgon_registry_link_models(reg, link, &m, 1) == DGON_OK);
-    return link;
-}
-
-static uint32_t model(const char *name)
-{
-    return dgon_registry_model(reg, name, strlen(name));
-}
-
-static dgon_job_ref claim(uint32_t child, const char *name)
-{
-    dgon_job_spec spec = {.model = model(name), .op = 1, .attempt = 1, .body_len = 5};
-    spec.exclude[0] = spec.exclude[1] = DGON_NONE;
-    dgon_job_ref ref = {0};
-    CU_ASSERT_FATAL(dgon_registry_claim(reg, child, &spec, &ref) == DGON_OK);
-    CU_ASSERT(spec.arrival != 0);
-    return ref;
-}
-
-static dgon_job_ref submit(uint32_t child, const char *name)
-{
-    dgon_job_ref ref = claim(child, name);
-    CU_ASSERT(dgon_registry_submit(reg, ref, 1000) == DGON_OK);
-    return ref;
-}
-
-static dgon_job_phase phase(dgon_job_ref ref)
-{
-    return dgon_registry_phase(reg, ref, NULL, NULL);
-}
-
-/* Nothing is left over: what every test ends in. */
-static void nothing_left(void)
-{
-    dgon_registry_gauges g = gauges();
-    CU_ASSERT_EQUAL(g.jobs_claimed + g.jobs_queued + g.jobs_bound + g.jobs_running + g.jobs_done,
-                    0);
-    CU_ASSERT_EQUAL(g.tokens_valid, 0);
-    for (uint32_t m = 0; m < dgon_registry_model_count(reg); m++)
-        CU_ASSERT_EQUAL(dgon_count_of(dgon_get(&reg->waiting[m])), 0);
-    for (uint32_t a = 0; a < conf.links; a++)
-        CU_ASSERT_EQUAL(dgon_count_of(dgon_get(&dgon_agent_at(reg, a)->busy)), 0);
-    for (uint32_t i = 0; i < reg->at.used_words; i++)
-        CU_ASSERT_EQUAL(dgon_get(&reg->used[i]), 0);
-}
+#include "registry_fixture.h"
 
 static void test_conf(void)
 {
@@ -170,6 +62,7 @@ static void test_children(void)
 }
 
 static uint32_t seen[8], seen_n;
+
 static void see(void *user, uint32_t slot)
 {
     (void)user;
@@ -582,128 +475,6 @@ static void test_tables_full(void)
     teardown();
 }
 
-static void test_sweep_client(void)
-{
-    setup();
-    uint32_t a = open_link(1, "a", 1, 2, "m");
-    dgon_job_ref run = submit(0, "m"), bound = submit(0, "m"), wait = submit(0, "m"),
-                 claimed = claim(0, "m"), other = submit(2, "m");
-    CU_ASSERT(dgon_registry_take(reg, run) == DGON_OK);
-    dead[0] = true;
-    CU_ASSERT_EQUAL(dgon_registry_sweep(reg, 1), 1);
-    CU_ASSERT_EQUAL(dgon_registry_sweep(reg, 1), 0);
-    CU_ASSERT(phase(wait) == DGON_JOB_FREE && phase(claimed) == DGON_JOB_FREE);
-    bool gone = false;
-    CU_ASSERT(dgon_registry_phase(reg, run, &gone, NULL) == DGON_JOB_RUNNING && gone);
-    dgon_registry_finish(reg, run, 0);
-    dgon_registry_finish(reg, bound, 0);
-    CU_ASSERT_EQUAL(phase(other), DGON_JOB_BOUND);
-    dgon_registry_finish(reg, other, 0);
-    dgon_registry_release(reg, other);
-    CU_ASSERT_EQUAL(dgon_registry_total(reg, DGON_COUNT_SWEPT), 1);
-    nothing_left();
-    dgon_registry_link_close(reg, a);
-    teardown();
-}
-
-static void test_sweep_link(void)
-{
-    setup();
-    open_link(1, "a", 1, 1, "m");
-    dgon_job_ref run = submit(0, "m"), gone = submit(0, "m"), wait = submit(0, "m");
-    dgon_registry_finish(reg, run, 0);
-    dgon_registry_release(reg, run);
-    dgon_registry_release(reg, gone);
-    open_link(2, "b", 1, 1, "n");
-    dead[1] = true;
-    /* The first sweeper dies at its work; the next one takes over. */
-    _Atomic uint64_t *w = &dgon_child_at(reg, 1)->word;
-    uint64_t epoch = dgon_childw_epoch(dgon_get(w));
-    atomic_store(w, dgon_childw((uint32_t)epoch, DGON_CHILD_SWEEPING, 2, 1));
-    CU_ASSERT_EQUAL(dgon_registry_sweep(reg, 0), 0); /* 2 lives */
-    dead[2] = true;
-    CU_ASSERT_EQUAL(dgon_registry_sweep(reg, 0), 2);
-    CU_ASSERT_EQUAL(phase(gone), DGON_JOB_FREE);
-    CU_ASSERT_EQUAL(phase(wait), DGON_JOB_QUEUED);
-    CU_ASSERT_EQUAL(gauges().links, 0);
-    dead[1] = false;
-    CU_ASSERT(dgon_registry_join(reg, 9, 1) == DGON_OK);
-    open_link(1, "a", 2, 1, "m");
-    CU_ASSERT_EQUAL(phase(wait), DGON_JOB_BOUND);
-    dgon_registry_finish(reg, wait, 0);
-    dgon_registry_release(reg, wait);
-    nothing_left();
-    teardown();
-}
-
-static void test_stale_tokens(void)
-{
-    setup();
-    open_link(1, "a", 1, 2, "m");
-    dgon_job_ref j = submit(0, "m"), k = submit(0, "m"), w = submit(0, "m");
-    /* Child 2 reserved for a waiting job, counted, and was killed. */
-    dgon_registry_finish(reg, k, 0);
-    dgon_registry_release(reg, k);
-    dgon_registry_finish(reg, j, 0);
-    dgon_registry_release(reg, j);
-    dgon_registry_finish(reg, w, 0);
-    dgon_registry_release(reg, w);
-    dgon_job_ref q = claim(0, "m");
-    uint64_t word = dgon_get(&reg->job_word[q.slot]);
-    CU_ASSERT(dgon_job_move(reg, q.slot, word, DGON_JOB_SUBMIT, &word));
-    (void)dgon_count_up(&reg->waiting[model("m")]);
-    atomic_store(&dgon_tokens_at(reg, 0)[0], dgon_token(2, q.slot, q.gen));
-    atomic_store(&dgon_tokens_at(reg, 0)[1], dgon_token(2, q.slot, q.gen));
-    (void)dgon_count_up(&dgon_agent_at(reg, 0)->busy);
-    (void)dgon_count_up(&dgon_agent_at(reg, 0)->busy);
-    CU_ASSERT_EQUAL(gauges().tokens_valid, 2);
-    dgon_registry_audit(reg, 0);
-    CU_ASSERT_EQUAL(phase(q), DGON_JOB_QUEUED);
-    dead[2] = true;
-    CU_ASSERT_EQUAL(dgon_registry_sweep(reg, 0), 1);
-    CU_ASSERT_EQUAL(phase(q), DGON_JOB_BOUND);
-    CU_ASSERT_EQUAL(gauges().tokens_valid, 1);
-    CU_ASSERT_EQUAL(gauges().tokens_stale, 0);
-    dgon_registry_finish(reg, q, 0);
-    dgon_registry_release(reg, q);
-    nothing_left();
-    teardown();
-}
-
-static void test_audit(void)
-{
-    setup();
-    open_link(1, "a", 1, 1, "m");
-    uint32_t m = model("m");
-    atomic_store(&reg->waiting[m], 5);
-    for (int i = 0; i < 6; i++)
-        dgon_registry_audit(reg, 0);
-    CU_ASSERT_EQUAL(dgon_count_of(dgon_get(&reg->waiting[m])), 0);
-    dgon_job_ref j = submit(0, "m"), w = submit(0, "m");
-    atomic_store(&reg->waiting[m], 0); /* too low: the waiting job is not seen by finish */
-    dgon_registry_finish(reg, j, 0);
-    CU_ASSERT_EQUAL(phase(w), DGON_JOB_QUEUED);
-    dgon_registry_audit(reg, 0);
-    CU_ASSERT_EQUAL(phase(w), DGON_JOB_BOUND);
-    atomic_store(&dgon_agent_at(reg, 0)->busy, 9);
-    dgon_registry_release(reg, j);
-    dgon_registry_finish(reg, w, 0);
-    dgon_registry_release(reg, w);
-    dgon_registry_audit(reg, 0);
-    nothing_left();
-    /* Words that nobody can have written. */
-    uint32_t slot = claim(0, "m").slot;
-    atomic_store(&reg->job_word[slot], UINT64_MAX);
-    atomic_store(&reg->job_word[slot + 1], dgon_jobw_pack((dgon_jobw){.phase = 3, .link = 69}));
-    atomic_store(&reg->head->job_high, 5);
-    dgon_registry_audit(reg, 0);
-    dgon_job_ref ref = {.slot = slot + 1, .gen = 0};
-    dgon_registry_release(reg, ref);
-    CU_ASSERT_EQUAL(dgon_jobw_of(dgon_get(&reg->job_word[slot])).phase, DGON_JOB_FREE);
-    CU_ASSERT_EQUAL(gauges().jobs_bound, 0);
-    teardown();
-}
-
 static void test_models_compete(void)
 {
     setup();
@@ -738,42 +509,10 @@ static void test_models_compete(void)
     teardown();
 }
 
-static void test_stale_refs(void)
-{
-    setup();
-    dgon_job_ref bad[] = {{0, 0}, {1u << 30, 1}, {5, UINT32_MAX}, {0, 12345}};
-    dgon_job_spec spec;
-    bool gone;
-    for (size_t i = 0; i < 4; i++) {
-        CU_ASSERT(dgon_registry_submit(reg, bad[i], 1) == DGON_ESTALE);
-        CU_ASSERT(dgon_registry_take(reg, bad[i]) == DGON_ESTALE);
-        CU_ASSERT(dgon_registry_spec(reg, bad[i], &spec) == DGON_ESTALE);
-        CU_ASSERT_EQUAL(dgon_registry_phase(reg, bad[i], &gone, NULL), DGON_JOB_FREE);
-        CU_ASSERT_EQUAL(dgon_registry_position(reg, bad[i]), 0);
-        dgon_registry_finish(reg, bad[i], 1);
-        dgon_registry_release(reg, bad[i]);
-        dgon_registry_notify_link(reg, bad[i]);
-        dgon_registry_notify_client(reg, bad[i]);
-    }
-    dgon_registry_link_close(reg, 10000);
-    dgon_registry_link_drain(reg, 10000);
-    dgon_registry_link_slots(reg, 10000, 1);
-    CU_ASSERT(!dgon_registry_link_probe(reg, 10000));
-    CU_ASSERT(dgon_registry_link_models(reg, 3, NULL, 0) == DGON_ESTALE);
-    spec = (dgon_job_spec){.model = 8};
-    dgon_job_ref ref;
-    CU_ASSERT(dgon_registry_claim(reg, 0, &spec, &ref) == DGON_EINVAL);
-    nothing_left();
-    teardown();
-}
-
 UNIT_MAIN("registry", {"conf", test_conf}, {"children", test_children}, {"news", test_news},
           {"normal path", test_normal_path}, {"first come first served", test_fifo},
           {"queue bound", test_queue_max}, {"release in every phase", test_release_everywhere},
           {"exclusion", test_exclusion}, {"drain and close", test_drain_and_close},
           {"capacity change", test_capacity}, {"many slots", test_many_slots},
           {"many agents", test_many_agents}, {"duplicates", test_duplicates},
-          {"tables full", test_tables_full}, {"sweep of a client child", test_sweep_client},
-          {"sweep of a link child", test_sweep_link}, {"stale tokens", test_stale_tokens},
-          {"audit", test_audit}, {"models compete", test_models_compete},
-          {"stale refs", test_stale_refs})
+          {"tables full", test_tables_full}, {"models compete", test_models_compete})
