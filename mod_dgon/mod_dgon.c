@@ -5,6 +5,7 @@
 #include "mod_dgon_conn.h"
 #include "mod_dgon_engine.h"
 #include "mod_dgon_error.h"
+#include "mod_dgon_restart.h"
 #include "mod_dgon_shm.h"
 
 #include <ap_mpm.h>
@@ -53,6 +54,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(mod_dgon_agent_handler, NULL, NULL, APR_HOOK_MIDDLE);
     mod_dgon_conn_register();
     mod_dgon_error_register();
+    mod_dgon_restart_register();
 }
 
 module AP_MODULE_DECLARE_DATA dgon_module = {

@@ -91,6 +91,33 @@ def test_graceful_restarts(make_stack, gap):
     at_rest(s, STREAMS + 50)
 
 
+@pytest.mark.parametrize("mpm", ["event", "prefork"])
+def test_new_requests_during_a_graceful_restart(make_stack, mpm):
+    """They do not wait for the second that httpd's parent sleeps while its old children hold streams.
+    (worker has no slot free for new children until old ones have ended.)"""
+    s = make_stack(slots=60, mpm=mpm, children=4, threads=16)
+    held = 3 if mpm == "prefork" else 30
+
+    async def run():
+        running = [asyncio.ensure_future(client.ask(s.url, tokens=40, gap=0.1)) for _ in range(held)]
+        await asyncio.sleep(1)
+        slowest = 0
+        for _ in range(2):
+            s.gateway.graceful()
+            until = time.monotonic() + 0.7
+            while time.monotonic() < until:
+                begin = time.monotonic()
+                (await client.ask(s.url, tokens=1)).check_done(1)
+                slowest = max(slowest, time.monotonic() - begin)
+        return slowest, await asyncio.gather(*running)
+
+    slowest, running = asyncio.run(run())
+    print(f"{mpm}: slowest answer {slowest * 1000:.0f} ms")
+    for a in running:
+        a.check_done(40)
+    assert slowest < 0.5
+
+
 def test_recycled_children(make_stack):
     s = make_stack(slots=STREAMS + 50, children=2, threads=32, conf="MaxConnectionsPerChild 300\n")
 
