@@ -23,7 +23,9 @@ bench_packages="python3 openssl nginx-light haproxy"
 # Into build/bench-env, and only when they are asked for.
 plot_python="matplotlib==3.11.2"
 litellm_python="litellm[proxy]==1.105.0"
-portkey_npm="@portkey-ai/gateway@1.15.2"
+# With newer ones of the two below it answers every request with 500.
+portkey_npm='{"dependencies": {"@portkey-ai/gateway": "1.15.2"},
+    "overrides": {"hono": "4.6.10", "@hono/node-server": "1.13.7"}}'
 
 usage() {
     cat <<'TEXT'
@@ -448,7 +450,9 @@ python_env() { # python_env DIR PACKAGES
     # shellcheck disable=SC2086
     python3 -m venv "$1" && "$1/bin/python" -m pip install --disable-pip-version-check $2
 }
-npm_env() { npm install --prefix "$1" --no-audit --no-fund "$2"; }
+npm_env() { # npm_env DIR PACKAGE.JSON
+    echo "$2" >"$1/package.json" && npm install --prefix "$1" --no-audit --no-fund
+}
 
 # What --peers asks for beyond the distribution's servers.
 bench_peers() {

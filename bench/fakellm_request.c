@@ -84,7 +84,7 @@ static int take_request(struct conn *c)
     v = http_field(p, end, "Connection");
     c->close_after = v && strncasecmp(v, "close", 5) == 0;
     c->in.at += head + used;
-    route(c, p, (struct text){p + head, p + head + len});
+    route(c, (struct text){p, end}, (struct text){p + head, p + head + len});
     return 1;
 }
 

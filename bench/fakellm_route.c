@@ -3,6 +3,7 @@
 #include "fakellm_stats.h"
 #include "fakellm_stream.h"
 #include "fakellm_write.h"
+#include "http_field.h"
 
 #define MODEL_MAX 16
 
@@ -20,13 +21,16 @@ bool route_add_model(const char *name)
     return true;
 }
 
-static void read_plan(struct plan *p, struct text root)
+static void read_plan(struct plan *p, struct text head, struct text root)
 {
     struct text b = json_member(root, "bench");
 
     *p = route_defaults;
     if (!b.p) {
         b = json_member(json_member(root, "options"), "bench");
+    }
+    if (!b.p) {
+        b = (struct text){http_field(head.p, head.end, "X-Bench"), head.end};
     }
     p->tokens = json_whole(json_member(b, "tokens"), p->tokens, TOKENS_MAX);
     p->burst = json_whole(json_member(b, "burst"), p->burst, TOKENS_MAX);
@@ -58,7 +62,7 @@ static void answer_text(struct conn *c, const char *status, const char *text)
     conn_answer(c, status, "application/json", text, strlen(text));
 }
 
-static void chat(struct conn *c, struct text root)
+static void chat(struct conn *c, struct text head, struct text root)
 {
     c->model = find_model(json_member(root, "model"));
     c->ollama = route_ollama;
@@ -69,7 +73,7 @@ static void chat(struct conn *c, struct text root)
         return;
     }
     c->usage = json_truth(json_member(json_member(root, "stream_options"), "include_usage"), false);
-    read_plan(&c->plan, root);
+    read_plan(&c->plan, head, root);
     stream_start(c, json_truth(json_member(root, "stream"), c->ollama));
 }
 
@@ -107,8 +111,9 @@ static bool is(const char *line, const char *what)
     return strncmp(line, what, strlen(what)) == 0;
 }
 
-void route(struct conn *c, const char *line, struct text body)
+void route(struct conn *c, struct text head, struct text body)
 {
+    const char *line = head.p;
     static const struct {
         const char *line;
         bool ollama;
@@ -124,7 +129,7 @@ void route(struct conn *c, const char *line, struct text body)
 
     stats.requests++;
     if (is(line, route_ollama ? "POST /api/chat " : "POST /v1/chat/completions ")) {
-        chat(c, body);
+        chat(c, head, body);
         return;
     }
     if (is(line, "GET /stats ") || is(line, "GET /stats?")) {

@@ -13,7 +13,7 @@ extern struct plan route_defaults;
 
 /* False: too many, or not a name of a model. */
 bool route_add_model(const char *name);
-/* line begins with the request line. Answers, or starts a stream. */
-void route(struct conn *c, const char *line, struct text body);
+/* head begins with the request line and ends with a CRLF. Answers, or starts a stream. */
+void route(struct conn *c, struct text head, struct text body);
 
 #endif

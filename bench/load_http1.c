@@ -133,12 +133,16 @@ static void take_bytes(struct stream *s, uint64_t now)
 
 static void send_request(struct stream *s)
 {
-    char body[1024], request[2048];
+    char body[1024], plan[256] = "", request[2048];
     size_t n = stream_body(s, body, sizeof(body));
+    if (opt.header) {
+        (void)stream_plan(s, plan, sizeof(plan));
+    }
     int k = snprintf(request, sizeof(request),
                      "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
-                     "Accept: */*\r\nContent-Length: %zu\r\n%s\r\n%s",
-                     opt.path, opt.name, n, opt.fresh ? "Connection: close\r\n" : "", body);
+                     "Accept: */*\r\nContent-Length: %zu\r\n%s%s%s%s\r\n%s",
+                     opt.path, opt.name, n, opt.header ? "X-Bench: " : "", plan,
+                     opt.header ? "\r\n" : "", opt.fresh ? "Connection: close\r\n" : "", body);
 
     if (k < 0 || (size_t)k >= sizeof(request)) {
         fputs("load: names are too long\n", stderr);

@@ -25,6 +25,8 @@ _Noreturn static void usage(void)
           "  --plain           answers that are not streamed\n"
           "  --fresh           a connection for each request (default: kept alive); not with "
           "--http2\n"
+          "  --header          a header field tells the backend what to do, not the body; not with "
+          "--http2\n"
           "  --tokens N        tokens of an answer (64)\n"
           "  --rate R          tokens a second, 0: flat out (0)\n"
           "  --phase 0|1       0: all streams' tokens at once, 1: spread evenly (1)\n"
@@ -85,10 +87,8 @@ static bool flag_option(const char *name)
         const char *name;
         bool *value;
     } table[] = {
-        {"--plain", &opt.plain},
-        {"--silent", &opt.silent},
-        {"--fresh", &opt.fresh},
-        {"--json", &opt.json},
+        {"--plain", &opt.plain},   {"--silent", &opt.silent}, {"--fresh", &opt.fresh},
+        {"--header", &opt.header}, {"--json", &opt.json},
     };
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -157,7 +157,7 @@ void options_read(int argc, char **argv)
         }
         i++;
     }
-    if (!target || !opt.streams || (opt.http2 && opt.fresh)) {
+    if (!target || !opt.streams || (opt.http2 && (opt.fresh || opt.header))) {
         usage();
     }
     take_target(target);

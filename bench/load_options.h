@@ -14,6 +14,7 @@ struct load_options {
     uint64_t ramp, duration, first_ms, cancel_after, cancel_gap, timeout; /* milliseconds */
     double rate;
     bool plain, silent, fresh, json, cancel, tls;
+    bool header; /* what the backend shall do stands in a field X-Bench, not in the body */
 };
 
 extern struct load_options opt;

@@ -100,21 +100,35 @@ void stream_stop(struct stream *s)
     }
 }
 
-size_t stream_body(const struct stream *s, char *buf, size_t n)
+static size_t fits(int k, size_t n)
 {
-    int k = snprintf(buf, n,
-                     "{\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\",\"content\":"
-                     "\"bench\"}],\"bench\":{\"tokens\":%llu,\"rate\":%g,\"phase\":%u,\"burst\":%"
-                     "llu,\"first_ms\":%llu,"
-                     "\"id\":%llu%s}}",
-                     opt.model, opt.plain ? "false" : "true", (unsigned long long)opt.tokens,
-                     opt.rate, (unsigned)opt.phase, (unsigned long long)opt.burst,
-                     (unsigned long long)opt.first_ms, (unsigned long long)s->answer.id,
-                     opt.silent ? ",\"silent\":true" : "");
-
     if (k < 0 || (size_t)k >= n) {
         fputs("load: names are too long\n", stderr);
         exit(2);
     }
     return (size_t)k;
+}
+
+size_t stream_plan(const struct stream *s, char *buf, size_t n)
+{
+    return fits(snprintf(buf, n,
+                         "{\"tokens\":%llu,\"rate\":%g,\"phase\":%u,\"burst\":%llu,"
+                         "\"first_ms\":%llu,\"id\":%llu%s}",
+                         (unsigned long long)opt.tokens, opt.rate, (unsigned)opt.phase,
+                         (unsigned long long)opt.burst, (unsigned long long)opt.first_ms,
+                         (unsigned long long)s->answer.id, opt.silent ? ",\"silent\":true" : ""),
+                n);
+}
+
+size_t stream_body(const struct stream *s, char *buf, size_t n)
+{
+    char plan[256];
+
+    (void)stream_plan(s, plan, sizeof(plan));
+    return fits(snprintf(buf, n,
+                         "{\"model\":\"%s\",\"stream\":%s,\"messages\":[{\"role\":\"user\","
+                         "\"content\":\"bench\"}]%s%s}",
+                         opt.model, opt.plain ? "false" : "true",
+                         opt.header ? "" : ",\"bench\":", opt.header ? "" : plan),
+                n);
 }

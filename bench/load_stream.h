@@ -48,5 +48,7 @@ void stream_stop(struct stream *s);
 /* Writes the JSON of the request, NUL-terminated, and returns its length. Ends the program when n
  * is too small. */
 size_t stream_body(const struct stream *s, char *buf, size_t n);
+/* What of it tells the backend what to do, likewise. */
+size_t stream_plan(const struct stream *s, char *buf, size_t n);
 
 #endif

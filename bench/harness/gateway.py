@@ -13,11 +13,10 @@ import time
 from .servers import OBJ, TOP, Process, Server, free_port, program, unprivileged, until
 
 MODULE = os.path.join(OBJ, "mod_dgon", ".libs", "mod_dgon.so")
-# More jobs than httpd's defaults let in, and a log line that names the process.
-EXTRA = """DgonMaxJobs 16384
-LogFormat "%P %D" child
-CustomLog "{dir}/children.log" child
-"""
+# More jobs than httpd's defaults let in.
+EXTRA = "DgonMaxJobs 16384\n"
+# On top of the access log, which is written as nginx's is: the process that answered.
+CHILD_LOG = 'LogFormat "%P" child\nCustomLog "{dir}/children.log" child\n'
 
 
 def agent_program():
@@ -29,10 +28,11 @@ class Gateway(Server):
     """start() returns when all links are up; ready is when the model was offered. parts: "httpd", "agent", "agent-2", ..."""
 
     def __init__(self, dir, backend, agents=1, slots=12000, links=4, children=2, threads=32, tls=False, http2=False,
-                 h2_factor=4):
+                 h2_factor=4, child_log=False):
         self.dir, self.backend = dir, backend
         self.agents, self.slots, self.links, self.tls, self.http2 = agents, slots, links, tls, http2
         self.children, self.threads, self.h2_factor = children, threads, h2_factor
+        self.extra = EXTRA + (CHILD_LOG.format(dir=dir) if child_log else "")
         self.port = free_port()
         super().__init__(f"{'https' if tls else 'http'}://127.0.0.1:{self.port}", {})
 
@@ -46,7 +46,7 @@ class Gateway(Server):
             "MODULES": subprocess.check_output(["apxs", "-q", "LIBEXECDIR"], text=True).strip(),
             "DGON": f'"{MODULE}"', "CHILDREN": self.children, "THREADS": self.threads,
             "WORKERS": self.children * self.threads, "LOGLEVEL": "notice", "SERVER_LIMIT": self.children * 8 + 8,
-            "H2_WORKERS": int(self.threads * self.h2_factor), "HTDOCS": htdocs, "EXTRA": EXTRA.format(dir=self.dir)}
+            "H2_WORKERS": int(self.threads * self.h2_factor), "HTDOCS": htdocs, "EXTRA": self.extra}
         with open(os.path.join(TOP, "conf/run/httpd.conf.in")) as f:
             text = re.sub("@([A-Z0-9_]+)@", lambda m: str(values[m[1]]), f.read())
         self._file("httpd.conf", text)

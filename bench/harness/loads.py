@@ -46,7 +46,7 @@ class Loads:
         """One run: the client's result and what it cost. meanwhile() is called while it lasts, and what it
         returns is "meanwhile"."""
         with Meter({**server.pids, **backend.pids}) as m:
-            process = self.begin(server.url, *options, count=count)
+            process = self.begin(server.url, *server.options, *options, count=count)
             try:
                 more = {"meanwhile": meanwhile()} if meanwhile else {}
             finally:

@@ -37,6 +37,7 @@ http {{
             proxy_set_header Authorization "Bearer none";
             proxy_set_header x-portkey-provider openai;
             proxy_set_header x-portkey-custom-host {backend}/v1;
+            proxy_set_header x-portkey-forward-headers x-bench;
             proxy_buffering off;
         }}
     }}
@@ -75,7 +76,8 @@ def start_portkey(dir, backend, name):
         f.write(PORTKEY.format(dir=dir, name=name, inner=inner, port=port, backend=backend))
     front = Process(dir, name + "-front", [program("nginx"), "-p", dir, "-e", f"{dir}/{name}.error.log", "-c", conf])
     front.wait_for(10, lambda: answers(port))
-    return Server(f"http://127.0.0.1:{port}", {"portkey": p, "front": front})
+    # It drops members of the body that it does not know.
+    return Server(f"http://127.0.0.1:{port}", {"portkey": p, "front": front}, ["--header"])
 
 
 def answers_at_all(port):

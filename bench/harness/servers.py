@@ -91,10 +91,11 @@ class Process:
 
 
 class Server:
-    """Something that clients can ask: url, and its parts, {name: Process}, in the order of their start."""
+    """Something that clients can ask: url, and its parts, {name: Process}, in the order of their start. options: what
+    the load client needs for it."""
 
-    def __init__(self, url, parts):
-        self.url, self.parts = url, parts
+    def __init__(self, url, parts, options=()):
+        self.url, self.parts, self.options = url, parts, options
 
     @property
     def pids(self):

@@ -15,7 +15,7 @@ def cut(b):
         backend = start_backend(b.dir, "cut-backend")
         b.started.append(backend)
         server = backend if name == "direct" else b.fresh(name, backend)
-        process = b.loads.begin(server.url, "--streams", str(STREAMS), "--rate", "50", "--tokens", "100000",
+        process = b.loads.begin(server.url, *server.options, "--streams", str(STREAMS), "--rate", "50", "--tokens", "100000",
                                 "--timeout", "15000", count=STREAMS)
         until(5, lambda: held(backend) == STREAMS, 0.02)
         time.sleep(0.3)

@@ -30,7 +30,7 @@ def against_first(b, scenario, results, what="token"):
 
 def children(b):
     """one stream whose client is in the child that holds the agent's link, and in another one"""
-    server = b.fresh("dgon", links=1)
+    server = b.fresh("dgon", links=1, child_log=True)
     log = os.path.join(server.dir, "children.log")
     holder = next(iter(server.link_children()["agent"]))
     results = {"same": [], "other": []}
