@@ -15,14 +15,20 @@ const agent_backend_ops *agent_backend_ops_get(agent_kind k)
     return NULL;
 }
 
+size_t agent_backend_answer_max(dgon_op op)
+{
+    return op == DGON_OP_EMBED ? DGON_EMBED_ANSWER_MAX : DGON_CHAT_ANSWER_MAX;
+}
+
 dgon_status agent_exchange_init(agent_exchange *x, const agent_exchange_job *job, dgon_status s,
                                 bool want_usage, dgon_error *e)
 {
     if (s == DGON_OK) {
         x->stream = job->stream;
-        dgon_buf_init(&x->out, DGON_CHAT_ANSWER_MAX + 65536u);
-        s = dgon_chat_init(&x->chat, job->id, job->public_model, job->created, job->stream,
-                           want_usage);
+        x->op = job->op;
+        dgon_buf_init(&x->out, agent_backend_answer_max(job->op) + 65536u);
+        s = (job->op == DGON_OP_COMPLETION ? dgon_chat_init_text : dgon_chat_init)(
+            &x->chat, job->id, job->public_model, job->created, job->stream, want_usage);
     }
     if (s != DGON_OK) {
         dgon_error_set(e, s == DGON_ENOMEM ? 500 : 400, NULL, NULL,

@@ -6,8 +6,10 @@
 #include "agent_config.h"
 
 #include "dgon/chat.h"
+#include "dgon/embed.h"
 #include "dgon/ndjson.h"
 #include "dgon/ollama.h"
+#include "dgon/op.h"
 #include "dgon/openai.h"
 #include "dgon/sse.h"
 
@@ -29,7 +31,8 @@ typedef struct agent_echo {
 typedef struct agent_exchange {
     dgon_chat chat;
     dgon_buf out; /* scratch of one chunk; the whole answer after `answer` */
-    bool stream, reading;
+    dgon_op op;
+    bool stream, reading, base64; /* base64: of embeddings */
     dgon_chat_emit_fn emit;
     void *user;
     union {
@@ -44,6 +47,7 @@ typedef struct agent_exchange_job {
     const char *id, *public_model, *body;
     size_t body_len;
     int64_t created;
+    dgon_op op;
     bool stream;
     const agent_model *model;
     const agent_config_backend *config;
@@ -51,9 +55,9 @@ typedef struct agent_exchange_job {
 
 typedef struct agent_backend_ops {
     agent_kind kind;
-    /* Paths behind the backend's url, from this fixed list only. chat NULL: no HTTP, `step` makes
-     * the answer. */
-    const char *chat, *models, *more;
+    /* Paths behind the backend's url, from these fixed lists only. ask: NULL, it cannot do that;
+     * "": no HTTP, `step` makes the answer. */
+    const char *ask[DGON_OP_MAX], *models, *more;
     /* Sets up the exchange and appends the request's body. On failure e is filled. */
     dgon_status (*begin)(agent_exchange *x, const agent_exchange_job *job, dgon_buf *request,
                          dgon_error *e);
@@ -78,6 +82,9 @@ typedef struct agent_backend_ops {
 extern const agent_backend_ops agent_backend_openai;
 extern const agent_backend_ops agent_backend_ollama;
 extern const agent_backend_ops agent_backend_echo;
+
+/* The longest whole answer to such a job, in bytes, backend's and ours. */
+size_t agent_backend_answer_max(dgon_op op);
 
 /* NULL for AGENT_KIND_AUTO. */
 const agent_backend_ops *agent_backend_ops_get(agent_kind k);

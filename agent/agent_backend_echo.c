@@ -28,8 +28,13 @@ static dgon_status add_content(dgon_buf *out, const json_t *content)
     return s;
 }
 
-static dgon_status last_user_text(dgon_buf *out, const json_t *root)
+/* A prompt, the first of several, or the last user message. */
+static dgon_status text_of(dgon_buf *out, const json_t *root)
 {
+    const json_t *prompt = json_object_get(root, "prompt");
+    if (prompt != NULL) {
+        return add_content(out, json_is_array(prompt) ? json_array_get(prompt, 0) : prompt);
+    }
     const json_t *messages = json_object_get(root, "messages");
     for (size_t i = json_array_size(messages); i-- > 0;) {
         const json_t *m = json_array_get(messages, i);
@@ -77,7 +82,7 @@ static dgon_status begin(agent_exchange *x, const agent_exchange_job *job, dgon_
         json_is_true(json_object_get(json_object_get(root, "stream_options"), "include_usage"));
     dgon_buf text;
     dgon_buf_init(&text, TEXT_MAX);
-    dgon_status s = root != NULL ? last_user_text(&text, root) : DGON_EJSON;
+    dgon_status s = root != NULL ? text_of(&text, root) : DGON_EJSON;
     if (s == DGON_OK && text.len == 0) {
         s = dgon_buf_adds(&text, "(nothing to echo)");
     }
@@ -115,8 +120,9 @@ static dgon_status whole(agent_exchange *x)
         e->at += n;
     }
     if (s == DGON_OK) {
-        s = dgon_buf_adds(&json, "{\"object\":\"chat.completion\",\"choices\":[{\"index\":0,"
-                                 "\"message\":{\"role\":\"assistant\",\"content\":");
+        s = dgon_buf_addf(&json, "{\"choices\":[{\"index\":0,%s",
+                          x->chat.text ? "\"text\":"
+                                       : "\"message\":{\"role\":\"assistant\",\"content\":");
     }
     if (s == DGON_OK) {
         s = dgon_buf_add_json_string(&json, text.data != NULL ? text.data : "", text.len);
@@ -124,10 +130,10 @@ static dgon_status whole(agent_exchange *x)
     if (s == DGON_OK) {
         long long in = x->chat.usage.prompt, out = x->chat.usage.completion;
         s = dgon_buf_addf(&json,
-                          ",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
+                          "%s,\"logprobs\":null,\"finish_reason\":\"stop\"}],"
                           "\"usage\":{\"prompt_tokens\":%lld,"
                           "\"completion_tokens\":%lld,\"total_tokens\":%lld}}",
-                          in, out, in + out);
+                          x->chat.text ? "" : ",\"refusal\":null}", in, out, in + out);
     }
     if (s == DGON_OK) {
         s = dgon_openai_answer(&x->chat, &x->out, json.data, json.len);
@@ -174,4 +180,8 @@ static void fini(agent_exchange *x)
 }
 
 const agent_backend_ops agent_backend_echo = {
-    .kind = AGENT_KIND_ECHO, .begin = begin, .step = step, .fini = fini};
+    .kind = AGENT_KIND_ECHO,
+    .ask = {[DGON_OP_CHAT] = "", [DGON_OP_COMPLETION] = ""},
+    .begin = begin,
+    .step = step,
+    .fini = fini};

@@ -15,12 +15,15 @@ static dgon_status begin(agent_exchange *x, const agent_exchange_job *job, dgon_
     bool want_usage = false;
     dgon_ollama_options opt = {.truncate = job->config->truncate,
                                .thinking = (job->model->caps & DGON_CAP_THINKING) != 0};
-    dgon_status s = dgon_ollama_request_out(request, job->body, job->body_len, job->model->name,
-                                            job->stream, &opt, &want_usage, e);
+    dgon_status s = dgon_ollama_request_out(request, job->op, job->body, job->body_len,
+                                            job->model->name, job->stream, &opt, &want_usage, e);
     if (s == DGON_EINVAL) {
         return s; /* e says which field */
     }
     s = agent_exchange_init(x, job, s, want_usage, e);
+    if (s == DGON_OK && job->op == DGON_OP_EMBED) {
+        x->base64 = dgon_embed_wants_base64(job->body, job->body_len);
+    }
     if (s == DGON_OK && job->stream) {
         dgon_ndjson_init(&x->u.ndjson, DGON_NDJSON_LINE_MAX, on_line, x);
         x->reading = true;
@@ -40,7 +43,8 @@ static dgon_status finish(agent_exchange *x)
 
 static dgon_status answer(agent_exchange *x, const char *p, size_t n)
 {
-    return dgon_ollama_answer(&x->chat, &x->out, p, n);
+    return x->op == DGON_OP_EMBED ? dgon_embed_answer(&x->chat, x->base64, &x->out, p, n)
+                                  : dgon_ollama_answer(&x->chat, &x->out, p, n);
 }
 
 static void fini(agent_exchange *x)
@@ -58,7 +62,9 @@ static dgon_status ps_in(const char *p, size_t n, dgon_model_fn fn, void *user, 
 
 const agent_backend_ops agent_backend_ollama = {
     .kind = AGENT_KIND_OLLAMA,
-    .chat = "/api/chat",
+    .ask = {[DGON_OP_CHAT] = "/api/chat",
+            [DGON_OP_COMPLETION] = "/api/generate",
+            [DGON_OP_EMBED] = "/api/embed"},
     .models = "/api/tags",
     .more = "/api/ps",
     .begin = begin,

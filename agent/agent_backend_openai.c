@@ -16,6 +16,9 @@ static dgon_status begin(agent_exchange *x, const agent_exchange_job *job, dgon_
     dgon_status s = dgon_openai_request_out(request, job->body, job->body_len, job->model->name,
                                             job->stream, &want_usage);
     s = agent_exchange_init(x, job, s, want_usage, e);
+    if (s == DGON_OK && job->op == DGON_OP_EMBED) {
+        x->base64 = dgon_embed_wants_base64(job->body, job->body_len);
+    }
     if (s == DGON_OK && job->stream) {
         dgon_sse_init(&x->u.sse, DGON_SSE_LINE_MAX, on_event, x);
         x->reading = true;
@@ -35,7 +38,8 @@ static dgon_status finish(agent_exchange *x)
 
 static dgon_status answer(agent_exchange *x, const char *p, size_t n)
 {
-    return dgon_openai_answer(&x->chat, &x->out, p, n);
+    return x->op == DGON_OP_EMBED ? dgon_embed_answer(&x->chat, x->base64, &x->out, p, n)
+                                  : dgon_openai_answer(&x->chat, &x->out, p, n);
 }
 
 static void fini(agent_exchange *x)
@@ -61,7 +65,9 @@ static dgon_status props_in(const char *p, size_t n, dgon_model_fn fn, void *use
 
 const agent_backend_ops agent_backend_openai = {
     .kind = AGENT_KIND_OPENAI,
-    .chat = "/v1/chat/completions",
+    .ask = {[DGON_OP_CHAT] = "/v1/chat/completions",
+            [DGON_OP_COMPLETION] = "/v1/completions",
+            [DGON_OP_EMBED] = "/v1/embeddings"},
     .models = "/v1/models",
     .more = "/props",
     .begin = begin,

@@ -30,6 +30,7 @@ typedef struct agent_job {
     uint32_t number;
     uint8_t attempt;
     agent_job_state state;
+    dgon_op op;
     bool stream, paused;
     uint8_t final; /* type of the last record, once it is known */
     dgon_buf final_payload;

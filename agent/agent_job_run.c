@@ -129,7 +129,7 @@ static agent_http_take on_body(void *user, int status, const char *p, size_t n)
     if (status == 200 && j->stream) {
         return on_stream(j, p, n);
     }
-    size_t max = status == 200 ? DGON_CHAT_ANSWER_MAX : ERROR_MAX;
+    size_t max = status == 200 ? agent_backend_answer_max(j->op) : ERROR_MAX;
     if (j->body.len + n > max) {
         if (status != 200) {
             return AGENT_HTTP_TAKEN; /* the head of an error is enough */
@@ -218,7 +218,8 @@ static dgon_status ask_backend(agent_job *j, dgon_buf *request)
     static const agent_http_ops ops = {on_body, on_done};
     char url[AGENT_CONFIG_PATH_MAX + 32];
     const agent_config_backend *c = &j->backend->config;
-    if (j->ops->chat == NULL) {
+    const char *path = j->ops->ask[j->op];
+    if (*path == '\0') {
         j->timer = agent_timer_create(j->table->loop, on_step, j);
         if (j->timer == NULL) {
             return DGON_ENOMEM;
@@ -226,7 +227,7 @@ static dgon_status ask_backend(agent_job *j, dgon_buf *request)
         agent_timer_set(j->timer, 0);
         return DGON_OK;
     }
-    (void)snprintf(url, sizeof url, "%s%s", c->url, j->ops->chat);
+    (void)snprintf(url, sizeof url, "%s%s", c->url, path);
     agent_http_spec spec = {.url = url,
                             .secret = c->secret,
                             .ca_file = c->ca_file,
@@ -255,6 +256,7 @@ void agent_job_run(agent_job *j)
                               .body = j->body.data != NULL ? j->body.data : "",
                               .body_len = j->body.len,
                               .created = j->created,
+                              .op = j->op,
                               .stream = j->stream,
                               .model = model,
                               .config = &j->backend->config};
@@ -270,7 +272,7 @@ void agent_job_run(agent_job *j)
         return;
     }
     dgon_buf_fini(&j->body);
-    dgon_buf_init(&j->body, DGON_CHAT_ANSWER_MAX);
+    dgon_buf_init(&j->body, agent_backend_answer_max(j->op));
     j->state = AGENT_JOB_WAITING;
     agent_job_unheard_begin(j);
     if (ask_backend(j, &request) != DGON_OK) {

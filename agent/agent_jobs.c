@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PENDING_MAX (DGON_CHAT_ANSWER_MAX + 1024u * 1024u)
+#define PENDING_MORE (1024u * 1024u) /* than an answer: what its records take */
 
 /* --- table --- */
 
@@ -68,11 +68,6 @@ static bool refused(agent_jobs *t, const dgon_ctl *c, agent_backend **b, dgon_er
 {
     const agent_model *model = NULL;
     memset(e, 0, sizeof *e);
-    if (strcmp(c->op, "chat") != 0) {
-        dgon_error_set(e, 501, "unsupported_operation", NULL,
-                       "This agent cannot do that operation.");
-        return true;
-    }
     if (t->draining || t->count >= t->slots) {
         dgon_error_set(e, 503, "no_capacity", NULL, "%s",
                        t->draining ? "The agent is shutting down." : "The agent has no free slot.");
@@ -87,6 +82,12 @@ static bool refused(agent_jobs *t, const dgon_ctl *c, agent_backend **b, dgon_er
     *b = agent_models_find(t->models, c->model, &model);
     if (*b == NULL) {
         dgon_error_set(e, 404, "model_not_found", "model", "The model is not served here.");
+        e->retryable = true;
+        return true;
+    }
+    if ((*b)->ops->ask[dgon_op_of(c->op)] == NULL) {
+        dgon_error_set(e, 400, "unsupported_operation", "model",
+                       "The model's backend cannot do that operation.");
         e->retryable = true;
         return true;
     }
@@ -105,6 +106,7 @@ static agent_job *job_create(agent_jobs *t, agent_link *l, const dgon_ctl *c, ag
     j->ops = b->ops;
     j->number = c->job;
     j->attempt = (uint8_t)c->attempt;
+    j->op = dgon_op_of(c->op);
     j->stream = c->stream;
     j->created = c->created;
     j->credit = session(l)->window;
@@ -113,7 +115,7 @@ static agent_job *job_create(agent_jobs *t, agent_link *l, const dgon_ctl *c, ag
     j->body_left = c->body;
     j->started_ms = j->last_ms = agent_os_now_ms();
     dgon_buf_init(&j->body, t->body_max);
-    dgon_buf_init(&j->pending, PENDING_MAX);
+    dgon_buf_init(&j->pending, agent_backend_answer_max(j->op) + PENDING_MORE);
     dgon_buf_init(&j->final_payload, 65536);
     (void)snprintf(j->id, sizeof j->id, "%s", c->id);
     (void)snprintf(j->model, sizeof j->model, "%s", c->model);

@@ -123,7 +123,8 @@ static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_
     return false;
 }
 
-static int chat(request_rec *r, mod_dgon_engine *engine, const char *rest)
+/* A request that an agent's model answers. */
+static int ask(request_rec *r, mod_dgon_engine *engine, dgon_op op, const char *rest)
 {
     const mod_dgon_conf *conf = mod_dgon_config_get(r->server);
     dgon_openai_request req;
@@ -141,17 +142,18 @@ static int chat(request_rec *r, mod_dgon_engine *engine, const char *rest)
     mod_dgon_stream *s = mod_dgon_client_create(r, engine, conf);
     if (!read_body(r, conf, &s->body, &e))
         return refuse(r, &e);
-    if (dgon_openai_check(&req, s->body.data, s->body.len, &e) != DGON_OK)
+    if (dgon_openai_check(&req, op, s->body.data, s->body.len, &e) != DGON_OK)
         return refuse(r, &e);
     if (!find_model(s, &req, &e))
         return refuse(r, &e);
     s->streaming = req.stream;
-    s->spec.op = 1;
+    s->spec.op = (uint8_t)op;
     return mod_dgon_client_run(s);
 }
 
-static int models(request_rec *r, mod_dgon_engine *engine, const char *rest)
+static int models(request_rec *r, mod_dgon_engine *engine, dgon_op op, const char *rest)
 {
+    (void)op;
     if (r->method_number != M_GET)
         return not_allowed(r, "GET, HEAD");
     if (*rest == '\0' || strcmp(rest, "/") == 0)
@@ -169,10 +171,13 @@ static int models(request_rec *r, mod_dgon_engine *engine, const char *rest)
 static const struct {
     const char *path;
     bool exact;
-    int (*run)(request_rec *r, mod_dgon_engine *e, const char *rest);
+    dgon_op op;
+    int (*run)(request_rec *r, mod_dgon_engine *e, dgon_op op, const char *rest);
 } routes[] = {
-    {"/chat/completions", true, chat},
-    {"/models", false, models},
+    {"/chat/completions", true, DGON_OP_CHAT, ask},
+    {"/completions", true, DGON_OP_COMPLETION, ask},
+    {"/embeddings", true, DGON_OP_EMBED, ask},
+    {"/models", false, DGON_OP_NONE, models},
 };
 
 int mod_dgon_api_handler(request_rec *r)
@@ -198,10 +203,11 @@ int mod_dgon_api_handler(request_rec *r)
             continue;
         const char *rest = path + n;
         if (*rest == '\0' || strcmp(rest, "/") == 0 || (!routes[i].exact && *rest == '/'))
-            return routes[i].run(r, engine, rest);
+            return routes[i].run(r, engine, routes[i].op, rest);
     }
     dgon_error_set(
         &e, HTTP_NOT_FOUND, "unknown_url", NULL,
-        "There is nothing at this address. Use POST /v1/chat/completions or GET /v1/models.");
+        "There is nothing at this address. Use POST /v1/chat/completions, /v1/completions or "
+        "/v1/embeddings, or GET /v1/models.");
     return refuse(r, &e);
 }

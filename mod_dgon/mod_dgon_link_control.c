@@ -1,6 +1,7 @@
 #include "mod_dgon_link_int.h"
 
 #include "dgon/control.h"
+#include "dgon/op.h"
 
 #include <apr_strings.h>
 
@@ -136,13 +137,13 @@ bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
     c.type = DGON_CTL_JOB;
     c.job = job->number;
     c.attempt = spec->attempt;
-    apr_cpystrn(c.op, "chat", sizeof(c.op));
+    apr_cpystrn(c.op, dgon_op_str((dgon_op)spec->op), sizeof(c.op));
     if (dgon_registry_model_name(l->engine->registry, spec->model, c.model) != DGON_OK)
         return false;
     memcpy(c.public_model, c.model, sizeof(c.public_model));
-    apr_cpystrn(c.id, "chatcmpl-", sizeof(c.id));
+    char *id = apr_cpystrn(c.id, dgon_op_id_prefix((dgon_op)spec->op), sizeof(c.id));
     for (unsigned i = 0; i < sizeof(spec->id); i++)
-        apr_snprintf(c.id + 9 + 2 * i, 3, "%02x", spec->id[i]);
+        apr_snprintf(id + 2 * i, 3, "%02x", spec->id[i]);
     c.created = spec->created;
     c.stream = spec->stream;
     c.body = spec->body_len;

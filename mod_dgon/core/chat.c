@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define BAD_LINES_MAX 3u
-#define CHUNK_OBJECT  "chat.completion.chunk"
 
 /* Copies s as a JSON string into dst, NUL-terminated. */
 static dgon_status quote(char *dst, size_t size, const char *s, size_t *len)
@@ -25,8 +24,8 @@ static dgon_status quote(char *dst, size_t size, const char *s, size_t *len)
     return st;
 }
 
-dgon_status dgon_chat_init(dgon_chat *c, const char *id, const char *model, int64_t created,
-                           bool stream, bool want_usage)
+static dgon_status init(dgon_chat *c, const char *id, const char *model, int64_t created,
+                        bool stream, bool want_usage, bool text)
 {
     memset(c, 0, sizeof *c);
     dgon_status s = quote(c->id_json, sizeof c->id_json, id, &c->ident.id_len);
@@ -40,13 +39,27 @@ dgon_status dgon_chat_init(dgon_chat *c, const char *id, const char *model, int6
     c->ident.model_json = c->model_json;
     c->ident.created = c->created;
     c->head_len = (size_t)snprintf(c->head, sizeof c->head,
-                                   "{\"id\":%s,\"object\":\"" CHUNK_OBJECT
-                                   "\",\"created\":%s,\"model\":%s,\"choices\":[",
-                                   c->id_json, c->created, c->model_json);
+                                   "{\"id\":%s,\"object\":\"%s\",\"created\":%s,\"model\":%s,"
+                                   "\"choices\":[",
+                                   c->id_json, text ? "text_completion" : "chat.completion.chunk",
+                                   c->created, c->model_json);
+    c->text = text;
     c->stream = stream;
     c->want_usage = want_usage;
     c->usage.cached = c->usage.reasoning = -1;
     return DGON_OK;
+}
+
+dgon_status dgon_chat_init(dgon_chat *c, const char *id, const char *model, int64_t created,
+                           bool stream, bool want_usage)
+{
+    return init(c, id, model, created, stream, want_usage, false);
+}
+
+dgon_status dgon_chat_init_text(dgon_chat *c, const char *id, const char *model, int64_t created,
+                                bool stream, bool want_usage)
+{
+    return init(c, id, model, created, stream, want_usage, true);
 }
 
 /* ---- chunks ---- */
@@ -91,17 +104,22 @@ static char *put(char *to, const char *p, size_t n)
     return to + n;
 }
 
-/* The chunk of every token: one reservation, then copies. `delta` is the delta object in pieces. */
+#define SPAN(literal) ((dgon_span){literal, sizeof(literal) - 1})
+
+/* The chunk of every token: one reservation, then copies. `delta` is the delta object, or the text
+ * of a text completion, in pieces. */
 static dgon_status write_choice(const dgon_chat *c, unsigned index, const dgon_span *delta,
                                 size_t pieces, dgon_buf *out)
 {
-    static const char before[] = "{\"index\":", between[] = ",\"delta\":";
-    static const char behind[] = ",\"finish_reason\":null}]}";
+    const dgon_span before = SPAN("{\"index\":");
+    const dgon_span between = c->text ? SPAN(",\"text\":") : SPAN(",\"delta\":");
+    const dgon_span behind = c->text ? SPAN(",\"logprobs\":null,\"finish_reason\":null}]}")
+                                     : SPAN(",\"finish_reason\":null}]}");
     char digits[2];
     size_t nd = index < 10 ? 1 : 2; /* index < DGON_CHAT_CHOICES */
     digits[0] = (char)('0' + (nd == 1 ? index : index / 10));
     digits[1] = (char)('0' + index % 10);
-    size_t n = c->head_len + sizeof before + nd + sizeof between + sizeof behind;
+    size_t n = c->head_len + before.n + nd + between.n + behind.n;
     for (size_t k = 0; k < pieces; k++)
         n += delta[k].n;
     dgon_buf_reset(out);
@@ -109,12 +127,12 @@ static dgon_status write_choice(const dgon_chat *c, unsigned index, const dgon_s
     if (s != DGON_OK)
         return s;
     char *to = put(out->data, c->head, c->head_len);
-    to = put(to, before, sizeof before - 1);
+    to = put(to, before.p, before.n);
     to = put(to, digits, nd);
-    to = put(to, between, sizeof between - 1);
+    to = put(to, between.p, between.n);
     for (size_t k = 0; k < pieces; k++)
         to = put(to, delta[k].p, delta[k].n);
-    to = put(to, behind, sizeof behind - 1);
+    to = put(to, behind.p, behind.n);
     out->len = (size_t)(to - out->data);
     return DGON_OK;
 }
@@ -134,11 +152,10 @@ static void note_role(dgon_chat *c, unsigned index)
 
 dgon_status dgon_chat_role(dgon_chat *c, unsigned index, const dgon_chat_sink *to)
 {
-    static const char role[] = "{\"role\":\"assistant\",\"content\":\"\"}";
-    const dgon_span delta = {role, sizeof role - 1};
+    const dgon_span delta = SPAN("{\"role\":\"assistant\",\"content\":\"\"}");
     if (index >= DGON_CHAT_CHOICES)
         return DGON_EINVAL;
-    if ((c->roles >> index & 1) != 0 || c->usage_sent)
+    if (c->text || (c->roles >> index & 1) != 0 || c->usage_sent)
         return DGON_OK;
     dgon_status s = write_choice(c, index, &delta, 1, to->out);
     if (s != DGON_OK)
@@ -151,11 +168,15 @@ dgon_status dgon_chat_raw(dgon_chat *c, unsigned index, const char *key, const d
                           const dgon_chat_sink *to)
 {
     const dgon_span delta[] = {{"{\"", 2}, {key, strlen(key)}, {"\":", 2}, *json, {"}", 1}};
-    if (!dgon_chat_is_open(c, index))
+    if (!dgon_chat_is_open(c, index) || (c->text && strcmp(key, "content") != 0))
         return DGON_OK;
     dgon_status s = dgon_chat_role(c, index, to);
-    if (s == DGON_OK)
+    if (s == DGON_OK && c->text) {
+        note_role(c, index);
+        s = write_choice(c, index, json, 1, to->out);
+    } else if (s == DGON_OK) {
         s = write_choice(c, index, delta, sizeof delta / sizeof delta[0], to->out);
+    }
     return s == DGON_OK ? emit_token(c, to) : s;
 }
 
@@ -168,13 +189,17 @@ dgon_status dgon_chat_delta(dgon_chat *c, unsigned index, const json_t *delta,
     if (s != DGON_OK)
         return s;
     dgon_buf_reset(to->out);
-    s = dgon_buf_addf(to->out, "%s{\"index\":%u,\"delta\":", c->head, index);
+    note_role(c, index);
+    s = dgon_buf_addf(to->out, "%s{\"index\":%u,\"%s\":", c->head, index,
+                      c->text ? "text" : "delta");
     if (s == DGON_OK)
         s = dgon_tree_dump(to->out, delta);
     if (s == DGON_OK && logprobs != NULL)
         s = dgon_buf_adds(to->out, ",\"logprobs\":");
     if (s == DGON_OK && logprobs != NULL)
         s = dgon_tree_dump(to->out, logprobs);
+    else if (s == DGON_OK && c->text)
+        s = dgon_buf_adds(to->out, ",\"logprobs\":null");
     if (s == DGON_OK)
         s = dgon_buf_adds(to->out, ",\"finish_reason\":null}]}");
     return s == DGON_OK ? emit_token(c, to) : s;
@@ -203,7 +228,8 @@ dgon_status dgon_chat_finish(dgon_chat *c, unsigned index, const char *finish,
     if (s == DGON_OK)
         s = dgon_buf_addu(to->out, index);
     if (s == DGON_OK)
-        s = dgon_buf_adds(to->out, ",\"delta\":{},\"finish_reason\":\"");
+        s = dgon_buf_adds(to->out, c->text ? ",\"text\":\"\",\"logprobs\":null,\"finish_reason\":\""
+                                           : ",\"delta\":{},\"finish_reason\":\"");
     if (s == DGON_OK)
         s = dgon_buf_adds(to->out, finish);
     if (s == DGON_OK)
@@ -244,14 +270,14 @@ dgon_status dgon_chat_emit_text(dgon_chat *c, dgon_buf *out, const char *text, s
     dgon_status s = dgon_chat_role(c, 0, &to);
     if (s != DGON_OK || n == 0)
         return s;
-    dgon_buf_reset(out);
-    s = dgon_buf_addf(out, "%s{\"index\":0,\"delta\":{\"%s\":", c->head,
-                      reasoning ? "reasoning_content" : "content");
+    dgon_buf json;
+    dgon_buf_init(&json, out->max);
+    s = dgon_buf_add_json_string(&json, text, n);
     if (s == DGON_OK)
-        s = dgon_buf_add_json_string(out, text, n);
-    if (s == DGON_OK)
-        s = dgon_buf_adds(out, "},\"finish_reason\":null}]}");
-    return s == DGON_OK ? emit_token(c, &to) : s;
+        s = dgon_chat_raw(c, 0, reasoning ? "reasoning_content" : "content",
+                          &(dgon_span){json.data, json.len}, &to);
+    dgon_buf_fini(&json);
+    return s;
 }
 
 dgon_status dgon_chat_emit_finish(dgon_chat *c, dgon_buf *out, const char *finish,
@@ -286,9 +312,10 @@ dgon_status dgon_chat_write_answer(const dgon_chat *c, const json_t *choices, dg
 {
     size_t before = out->len;
     dgon_status s = dgon_buf_addf(out,
-                                  "{\"id\":%s,\"object\":\"chat.completion\",\"created\":%s,"
+                                  "{\"id\":%s,\"object\":\"%s\",\"created\":%s,"
                                   "\"model\":%s,\"choices\":",
-                                  c->id_json, c->created, c->model_json);
+                                  c->id_json, c->text ? "text_completion" : "chat.completion",
+                                  c->created, c->model_json);
     if (s == DGON_OK)
         s = dgon_tree_dump(out, choices);
     if (s == DGON_OK)

@@ -22,12 +22,13 @@ typedef struct dgon_chat_sink {
 /* May more be sent for this choice? Not after its finish, nor after the usage chunk. */
 bool dgon_chat_is_open(const dgon_chat *c, unsigned index);
 
-/* The role chunk of a choice, the first time; later nothing. */
+/* The role chunk of a choice, the first time; later, and for a text completion, nothing. */
 DGON_MUST_USE dgon_status dgon_chat_role(dgon_chat *c, unsigned index, const dgon_chat_sink *to);
-/* A delta with one member whose value is finished JSON (one line). */
+/* A delta with one member whose value is finished JSON (one line). Of a text completion only the
+ * content goes out, as its text. */
 DGON_MUST_USE dgon_status dgon_chat_raw(dgon_chat *c, unsigned index, const char *key,
                                         const dgon_span *json, const dgon_chat_sink *to);
-/* A delta given as a tree; logprobs may be NULL. */
+/* A delta, or the text of a text completion, given as a tree; logprobs may be NULL. */
 DGON_MUST_USE dgon_status dgon_chat_delta(dgon_chat *c, unsigned index, const json_t *delta,
                                           const json_t *logprobs, const dgon_chat_sink *to);
 /* The finish chunk of a choice; `finish` is one of OpenAI's words. */

@@ -279,6 +279,32 @@ dgon_status dgon_json_scan_next(dgon_json_scan *s, dgon_json_member *m)
     return scan_member(s, skip_space(s->p, i + 1, s->n), m);
 }
 
+dgon_status dgon_json_item(const char *p, size_t n, size_t *at, size_t *item, size_t *len)
+{
+    bool first = *at == 0;
+    size_t i = skip_space(p, *at, n);
+    if (i >= n || (first && p[i] != '['))
+        return DGON_EJSON;
+    if (first)
+        i = skip_space(p, i + 1, n);
+    if (i < n && p[i] == ']') {
+        *at = i + 1;
+        return DGON_DONE;
+    }
+    if (!first) {
+        if (i >= n || p[i] != ',')
+            return DGON_EJSON;
+        i = skip_space(p, i + 1, n);
+    }
+    size_t behind = skip_value(p, i, n);
+    if (behind == BAD)
+        return DGON_EJSON;
+    *item = i;
+    *len = behind - i;
+    *at = behind;
+    return DGON_OK;
+}
+
 /* ---- check before a tree is built ---- */
 
 #define CHECK_BLOCK 4096u /* bytes that stay in the first cache between the three looks at them */

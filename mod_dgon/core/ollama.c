@@ -1,5 +1,5 @@
-/* Answers of Ollama's /api/chat: lines of a stream and the whole answer. The usual line, one token,
- * is recognised without a tree. */
+/* Answers of Ollama's /api/chat and /api/generate: lines of a stream and the whole answer. The
+ * usual line, one token, is recognised without a tree. */
 #include "dgon/ollama.h"
 
 #include "chat_int.h"
@@ -36,7 +36,7 @@ static bool quick_message(dgon_peek *c, quick_line *q)
 }
 
 /* True: text or thinking of a running answer and nothing else that would have to be looked at. */
-static bool quick_read(quick_line *q, const char *p, size_t n)
+static bool quick_read(quick_line *q, bool generate, const char *p, size_t n)
 {
     dgon_peek c = {p, p + n};
     dgon_span key, text;
@@ -44,8 +44,10 @@ static bool quick_read(quick_line *q, const char *p, size_t n)
     int more;
     while ((more = dgon_peek_member(&c, &open, &key)) == 1) {
         bool ok = false;
-        if (dgon_span_is(&key, "message"))
+        if (!generate && dgon_span_is(&key, "message"))
             ok = !q->has_message && quick_message(&c, q);
+        else if (generate && dgon_span_is(&key, "response"))
+            ok = q->has_message = !q->has_message && dgon_peek_string(&c, &q->content);
         else if (dgon_span_is(&key, "done"))
             ok = dgon_peek_word(&c, "false");
         else if (dgon_span_is(&key, "model") || dgon_span_is(&key, "created_at"))
@@ -201,12 +203,15 @@ static dgon_status tree_line(dgon_chat *c, const json_t *root, const dgon_chat_s
     bool done = json_is_true(json_object_get(root, "done"));
     if (error_in(c, root))
         return DGON_EBACKEND;
-    if (!json_is_object(message) && !done)
+    const json_t *said = c->text ? json_object_get(root, "response") : message;
+    if (!(c->text ? json_is_string(said) : json_is_object(said)) && !done)
         return DGON_EJSON;
     dgon_status s = dgon_chat_role(c, 0, to);
-    if (s == DGON_OK)
+    if (s == DGON_OK && c->text)
+        s = emit_string(c, said, false, to);
+    if (s == DGON_OK && !c->text)
         s = emit_string(c, json_object_get(message, "thinking"), true, to);
-    if (s == DGON_OK)
+    if (s == DGON_OK && !c->text)
         s = emit_tree(c, root, to);
     if (s != DGON_OK || !done)
         return s;
@@ -229,7 +234,7 @@ dgon_status dgon_ollama_line(dgon_chat *c, dgon_buf *out, const char *p, size_t 
         return DGON_EBACKEND;
     if (c->done_seen)
         return DGON_DONE;
-    if (quick_read(&quick, p, n)) {
+    if (quick_read(&quick, c->text, p, n)) {
         c->bad_lines = 0;
         return quick_emit(c, &quick, &to);
     }
@@ -267,14 +272,15 @@ static int put_message(dgon_chat *c, const json_t *from, json_t *choice)
 
 static dgon_status tree_answer(dgon_chat *c, const json_t *root, dgon_buf *out)
 {
-    const json_t *message = json_object_get(root, "message");
+    json_t *said = json_object_get(root, c->text ? "response" : "message");
     if (error_in(c, root))
         return DGON_EBACKEND;
-    if (!json_is_object(message) || !json_is_true(json_object_get(root, "done")))
+    if (!(c->text ? json_is_string(said) : json_is_object(said)) ||
+        !json_is_true(json_object_get(root, "done")))
         return DGON_EJSON;
     json_t *list = json_array(), *choice = json_object();
     int bad = json_object_set_new(choice, "index", json_integer(0));
-    bad |= put_message(c, message, choice);
+    bad |= c->text ? json_object_set(choice, "text", said) : put_message(c, said, choice);
     const char *finish = finish_of(c, root);
     json_t *logprobs = logprobs_out(root, &bad);
     bad |= json_object_set_new(choice, "logprobs", logprobs != NULL ? logprobs : json_null());

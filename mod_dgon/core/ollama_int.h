@@ -35,6 +35,16 @@ static inline json_t *dgon_ollama_given(const json_t *o, const char *key)
     return json_is_null(v) ? NULL : v;
 }
 
+/* Fills e: 400 unsupported_value; DGON_EINVAL. */
+DGON_MUST_USE dgon_status dgon_ollama_unsupported(const dgon_ollama_build *b, const char *param);
+/* n, logit_bias and what else no request to Ollama can have. */
+DGON_MUST_USE dgon_status dgon_ollama_check_unsupported(const dgon_ollama_build *b);
+/* out.options from the members that have a place there. */
+void dgon_ollama_put_options(dgon_ollama_build *b);
+/* The rest of out for a text completion and for embeddings. */
+DGON_MUST_USE dgon_status dgon_ollama_put_prompt(dgon_ollama_build *b);
+DGON_MUST_USE dgon_status dgon_ollama_put_inputs(dgon_ollama_build *b);
+
 /* out.messages from request.messages; DGON_EINVAL with e filled, DGON_ENOMEM or b->bad. */
 DGON_MUST_USE dgon_status dgon_ollama_put_messages(dgon_ollama_build *b);
 

@@ -1,5 +1,5 @@
-/* An OpenAI chat request as Ollama's /api/chat wants it. A whole tree is built: names, places and
- * types differ. */
+/* An OpenAI request as Ollama's own API wants it. A whole tree is built: names, places and types
+ * differ. */
 #include "dgon/ollama.h"
 
 #include "ollama_int.h"
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static dgon_status unsupported(const dgon_ollama_build *b, const char *param)
+dgon_status dgon_ollama_unsupported(const dgon_ollama_build *b, const char *param)
 {
     return dgon_check_refuse(b->e, "unsupported_value", param,
                              "'%s' is not supported for this model's backend.", param);
@@ -22,14 +22,14 @@ static bool is_plain_modalities(const json_t *v)
            (json_array_size(v) == 1 && only != NULL && strcmp(only, "text") == 0);
 }
 
-static dgon_status check_unsupported(const dgon_ollama_build *b)
+dgon_status dgon_ollama_check_unsupported(const dgon_ollama_build *b)
 {
     static const char *const never[] = {"audio", "logit_bias", "functions"};
     int64_t n = 1;
     for (size_t k = 0; k < sizeof never / sizeof never[0]; k++) {
         const json_t *v = dgon_ollama_given(b->request, never[k]);
         if (v != NULL && json_object_size(v) + json_array_size(v) > 0)
-            return unsupported(b, never[k]);
+            return dgon_ollama_unsupported(b, never[k]);
     }
     if (dgon_ollama_given(b->request, "n") != NULL &&
         (!dgon_tree_whole(dgon_ollama_given(b->request, "n"), &n) || n != 1))
@@ -37,7 +37,7 @@ static dgon_status check_unsupported(const dgon_ollama_build *b)
                                  "'n' must be 1: this model's backend gives one choice at a time.");
     return is_plain_modalities(dgon_ollama_given(b->request, "modalities"))
                ? DGON_OK
-               : unsupported(b, "modalities");
+               : dgon_ollama_unsupported(b, "modalities");
 }
 
 /* ---- options ---- */
@@ -65,7 +65,7 @@ static void put_stop(dgon_ollama_build *b, json_t *options)
     }
 }
 
-static void put_options(dgon_ollama_build *b)
+void dgon_ollama_put_options(dgon_ollama_build *b)
 {
     static const struct {
         const char *name;
@@ -109,7 +109,7 @@ static dgon_status put_format(dgon_ollama_build *b)
     else if (strcmp(type, "json_schema") == 0 || strcmp(type, "json_object") == 0)
         dgon_ollama_set(b, b->out, "format", json_string("json"));
     else
-        return unsupported(b, "response_format.type");
+        return dgon_ollama_unsupported(b, "response_format.type");
     return DGON_OK;
 }
 
@@ -147,7 +147,7 @@ static dgon_status put_tools(dgon_ollama_build *b)
     {
         const char *type = dgon_tree_str(tool, "type");
         if (type == NULL || strcmp(type, "function") != 0)
-            return unsupported(b, "tools");
+            return dgon_ollama_unsupported(b, "tools");
     }
     dgon_ollama_share(b, b->out, "tools", tools);
     return DGON_OK;
@@ -155,34 +155,41 @@ static dgon_status put_tools(dgon_ollama_build *b)
 
 /* ---- the whole ---- */
 
-static void put_plain(dgon_ollama_build *b, const char *model, bool stream,
-                      const dgon_ollama_options *opt)
+static void put_given(dgon_ollama_build *b, const char *key)
 {
-    static const char *const same[] = {"keep_alive", "logprobs", "top_logprobs"};
-    dgon_ollama_set(b, b->out, "model", json_string(model));
-    dgon_ollama_set(b, b->out, "stream", json_boolean(stream));
-    dgon_ollama_set(b, b->out, "truncate", json_boolean(opt->truncate));
-    for (size_t k = 0; k < sizeof same / sizeof same[0]; k++) {
-        json_t *v = dgon_ollama_given(b->request, same[k]);
-        if (v != NULL && !json_is_object(v) && !json_is_array(v))
-            dgon_ollama_share(b, b->out, same[k], v);
-    }
-    if (opt->thinking)
-        put_think(b);
-    put_options(b);
+    json_t *v = dgon_ollama_given(b->request, key);
+    if (v != NULL && !json_is_object(v) && !json_is_array(v))
+        dgon_ollama_share(b, b->out, key, v);
 }
 
-static dgon_status put_all(dgon_ollama_build *b, const char *model, bool stream,
-                           const dgon_ollama_options *opt)
+static dgon_status put_chat(dgon_ollama_build *b)
 {
-    put_plain(b, model, stream, opt);
-    dgon_status s = check_unsupported(b);
+    dgon_status s = dgon_ollama_check_unsupported(b);
     if (s == DGON_OK)
         s = dgon_ollama_put_messages(b);
     if (s == DGON_OK)
         s = put_tools(b);
-    if (s == DGON_OK)
-        s = put_format(b);
+    return s == DGON_OK ? put_format(b) : s;
+}
+
+static dgon_status put_all(dgon_ollama_build *b, dgon_op op, const char *model, bool stream,
+                           const dgon_ollama_options *opt)
+{
+    dgon_ollama_set(b, b->out, "model", json_string(model));
+    if (op != DGON_OP_EMBED)
+        dgon_ollama_set(b, b->out, "stream", json_boolean(stream));
+    dgon_ollama_set(b, b->out, "truncate", json_boolean(opt->truncate));
+    put_given(b, "keep_alive");
+    if (op == DGON_OP_CHAT) {
+        put_given(b, "logprobs");
+        put_given(b, "top_logprobs");
+        if (opt->thinking)
+            put_think(b);
+    }
+    dgon_ollama_put_options(b);
+    dgon_status s = op == DGON_OP_CHAT         ? put_chat(b)
+                    : op == DGON_OP_COMPLETION ? dgon_ollama_put_prompt(b)
+                                               : dgon_ollama_put_inputs(b);
     return s == DGON_OK && b->bad != 0 ? DGON_ENOMEM : s;
 }
 
@@ -192,9 +199,9 @@ static dgon_status bad_body(dgon_error *e)
     return DGON_EINVAL;
 }
 
-dgon_status dgon_ollama_request_out(dgon_buf *out, const char *body, size_t n, const char *model,
-                                    bool stream, const dgon_ollama_options *opt, bool *want_usage,
-                                    dgon_error *e)
+dgon_status dgon_ollama_request_out(dgon_buf *out, dgon_op op, const char *body, size_t n,
+                                    const char *model, bool stream, const dgon_ollama_options *opt,
+                                    bool *want_usage, dgon_error *e)
 {
     json_error_t err;
     json_t *root;
@@ -212,7 +219,7 @@ dgon_status dgon_ollama_request_out(dgon_buf *out, const char *body, size_t n, c
             .request = root, .out = json_object(), .names = json_object(), .e = e};
         *want_usage = stream && json_is_true(json_object_get(
                                     dgon_ollama_given(root, "stream_options"), "include_usage"));
-        s = b.names != NULL ? put_all(&b, model, stream, opt) : DGON_ENOMEM;
+        s = b.names != NULL ? put_all(&b, op, model, stream, opt) : DGON_ENOMEM;
         if (s == DGON_OK)
             s = dgon_tree_dump(out, b.out);
         json_decref(b.names);

@@ -143,18 +143,39 @@ static json_t *delta_of(json_t *choice, dgon_status *s)
     return delta;
 }
 
+/* What a choice says now: its delta or, of a text completion, its text. *some: there is anything.
+ */
+static dgon_status said_of(dgon_chat *c, json_t *choice, const json_t **said, bool *some)
+{
+    dgon_status s = DGON_OK;
+    if (c->text) {
+        const json_t *text = json_object_get(choice, "text");
+        if ((text == NULL || json_is_null(text)) &&
+            json_object_set_new(choice, "text", json_string("")) != 0)
+            return DGON_ENOMEM;
+        *said = json_object_get(choice, "text");
+        *some = json_string_length(*said) > 0;
+        return json_is_string(*said) ? DGON_OK : DGON_EJSON;
+    }
+    json_t *delta = delta_of(choice, &s);
+    if (s == DGON_OK)
+        s = fix_delta(c, delta);
+    *said = delta;
+    *some = json_object_size(delta) > 0;
+    return s;
+}
+
 static dgon_status tree_choice(dgon_chat *c, json_t *choice, const dgon_chat_sink *to)
 {
     int64_t index = dgon_tree_int(choice, "index", 0);
-    const json_t *logprobs = json_object_get(choice, "logprobs");
+    const json_t *logprobs = json_object_get(choice, "logprobs"), *said;
     const char *finish;
-    dgon_status s;
+    bool some;
     if (!json_is_object(choice) || index >= DGON_CHAT_CHOICES)
         return DGON_EJSON;
-    json_t *delta = delta_of(choice, &s);
-    if (s != DGON_OK || !dgon_chat_is_open(c, (unsigned)index))
-        return s;
-    s = fix_delta(c, delta);
+    if (!dgon_chat_is_open(c, (unsigned)index))
+        return DGON_OK;
+    dgon_status s = said_of(c, choice, &said, &some);
     if (s != DGON_OK)
         return s;
     dgon_status given =
@@ -164,8 +185,8 @@ static dgon_status tree_choice(dgon_chat *c, json_t *choice, const dgon_chat_sin
     s = dgon_chat_role(c, (unsigned)index, to);
     if (!json_is_object(logprobs))
         logprobs = NULL;
-    if (s == DGON_OK && (json_object_size(delta) > 0 || logprobs != NULL))
-        s = dgon_chat_delta(c, (unsigned)index, delta, logprobs, to);
+    if (s == DGON_OK && (some || logprobs != NULL))
+        s = dgon_chat_delta(c, (unsigned)index, said, logprobs, to);
     if (s == DGON_OK && finish != NULL)
         s = dgon_chat_finish(c, (unsigned)index, finish, to);
     return s == DGON_OK ? given : s;
@@ -203,7 +224,7 @@ dgon_status dgon_openai_chunk(dgon_chat *c, dgon_buf *out, const char *p, size_t
                               dgon_chat_emit_fn fn, void *user)
 {
     const dgon_chat_sink to = {out, fn, user};
-    dgon_openai_quick quick = {0};
+    dgon_openai_quick quick = {.is_text = c->text};
     json_t *root;
     if (c->error.http != 0)
         return DGON_EBACKEND;
@@ -258,14 +279,16 @@ static dgon_status fix_message(dgon_chat *c, json_t *message)
 
 static dgon_status answer_choice(dgon_chat *c, json_t *from, unsigned position, json_t *list)
 {
-    json_t *message = json_object_get(from, "message");
+    const char *what = c->text ? "text" : "message";
+    json_t *message = json_object_get(from, what);
     json_t *logprobs = json_object_get(from, "logprobs");
     int64_t index = dgon_tree_int(from, "index", position);
     const char *finish;
-    if (!json_is_object(message) || index >= DGON_CHAT_CHOICES)
+    if (!(c->text ? json_is_string(message) : json_is_object(message)) ||
+        index >= DGON_CHAT_CHOICES)
         return DGON_EJSON;
     c->tool_count = 0; /* each choice counts its own calls */
-    dgon_status s = fix_message(c, message);
+    dgon_status s = c->text ? DGON_OK : fix_message(c, message);
     if (s == DGON_OK)
         s = finish_of(c, from, &finish);
     if (s != DGON_OK)
@@ -274,7 +297,7 @@ static dgon_status answer_choice(dgon_chat *c, json_t *from, unsigned position, 
     dgon_chat_note_finish(c, (unsigned)index, finish);
     json_t *to = json_object();
     int bad = json_object_set_new(to, "index", json_integer(index));
-    bad |= json_object_set(to, "message", message);
+    bad |= json_object_set(to, what, message);
     bad |= json_is_object(logprobs) ? json_object_set(to, "logprobs", logprobs)
                                     : json_object_set_new(to, "logprobs", json_null());
     bad |= json_object_set_new(to, "finish_reason", json_string(finish));
@@ -314,6 +337,6 @@ dgon_status dgon_openai_answer(dgon_chat *c, dgon_buf *out, const char *p, size_
         json_decref(root);
     }
     if (s == DGON_EJSON)
-        return dgon_chat_fail(c, "The backend's answer is not a chat completion.");
+        return dgon_chat_fail(c, "The backend's answer is not a completion.");
     return s;
 }

@@ -1,5 +1,5 @@
-/* The gateway's look at a chat request: types and ranges as OpenAI documents them, unknown members
- * let through. */
+/* The gateway's look at a request: types and ranges as OpenAI documents them, unknown members let
+ * through. */
 #include "dgon/openai.h"
 
 #include "openai_int.h"
@@ -40,7 +40,7 @@ const dgon_openai_field dgon_openai_fields[DGON_OPENAI_FIELDS] = {
 
 #undef ANY
 
-static dgon_status out_of_range(dgon_check *k, const dgon_openai_field *f, bool above)
+static dgon_status out_of_range(const dgon_check *k, const dgon_openai_field *f, bool above)
 {
     const char *what = f->what == DGON_IS_INTEGER ? "integer" : "decimal";
     char code[48];
@@ -50,10 +50,11 @@ static dgon_status out_of_range(dgon_check *k, const dgon_openai_field *f, bool 
         above ? "above maximum" : "below minimum", above ? "<=" : ">=", above ? f->max : f->min);
 }
 
-static dgon_status check_fields(dgon_check *k, const json_t *root)
+dgon_status dgon_openai_check_fields(dgon_check *k, const json_t *root,
+                                     const dgon_openai_field *fields, size_t n)
 {
-    for (size_t i = 0; i < DGON_OPENAI_FIELDS; i++) {
-        const dgon_openai_field *f = &dgon_openai_fields[i];
+    for (size_t i = 0; i < n; i++) {
+        const dgon_openai_field *f = &fields[i];
         json_t *v;
         dgon_status s = dgon_check_optional(k, root, f->name, f->what, &v);
         if (s != DGON_OK)
@@ -67,7 +68,7 @@ static dgon_status check_fields(dgon_check *k, const json_t *root)
     return DGON_OK;
 }
 
-static dgon_status check_stop(dgon_check *k, const json_t *root)
+dgon_status dgon_openai_check_stop(dgon_check *k, const json_t *root)
 {
     const json_t *stop = json_object_get(root, "stop"), *v;
     size_t i;
@@ -172,7 +173,7 @@ static dgon_status check_model(dgon_check *k, const json_t *root, dgon_openai_re
     return DGON_OK;
 }
 
-static dgon_status check_stream(dgon_check *k, const json_t *root, dgon_openai_request *r)
+dgon_status dgon_openai_check_stream(dgon_check *k, const json_t *root, dgon_openai_request *r)
 {
     json_t *stream, *options, *usage = NULL;
     dgon_status s = dgon_check_optional(k, root, "stream", DGON_IS_BOOL, &stream);
@@ -194,24 +195,37 @@ static dgon_status check_stream(dgon_check *k, const json_t *root, dgon_openai_r
     return s;
 }
 
-static dgon_status check_root(dgon_check *k, const json_t *root, dgon_openai_request *r)
+static dgon_status check_chat(dgon_check *k, const json_t *root, dgon_openai_request *r)
+{
+    dgon_status s = dgon_openai_check_messages(k, root, r);
+    if (s == DGON_OK)
+        s = dgon_openai_check_stream(k, root, r);
+    if (s == DGON_OK)
+        s = dgon_openai_check_fields(k, root, dgon_openai_fields, DGON_OPENAI_FIELDS);
+    if (s == DGON_OK)
+        s = dgon_openai_check_stop(k, root);
+    if (s == DGON_OK)
+        s = check_tools(k, root, r);
+    return s == DGON_OK ? check_format(k, root) : s;
+}
+
+static dgon_status check_root(dgon_check *k, dgon_op op, const json_t *root, dgon_openai_request *r)
 {
     if (!json_is_object(root))
         return dgon_check_refuse(k->e, "invalid_type", NULL,
                                  "The request body must be a JSON object, not %s.",
                                  dgon_check_type_name(root));
     dgon_status s = check_model(k, root, r);
-    if (s == DGON_OK)
-        s = dgon_openai_check_messages(k, root, r);
-    if (s == DGON_OK)
-        s = check_stream(k, root, r);
-    if (s == DGON_OK)
-        s = check_fields(k, root);
-    if (s == DGON_OK)
-        s = check_stop(k, root);
-    if (s == DGON_OK)
-        s = check_tools(k, root, r);
-    return s == DGON_OK ? check_format(k, root) : s;
+    if (s != DGON_OK)
+        return s;
+    switch (op) {
+    case DGON_OP_COMPLETION:
+        return dgon_openai_check_completion(k, root, r);
+    case DGON_OP_EMBED:
+        return dgon_openai_check_embed(k, root);
+    default:
+        return check_chat(k, root, r);
+    }
 }
 
 /* What is wrong with bytes that are no JSON; never a piece of the body itself. */
@@ -260,13 +274,14 @@ static void explain_precheck(dgon_error *e, dgon_status s, size_t offset)
                        offset);
 }
 
-dgon_status dgon_openai_check(dgon_openai_request *r, const char *body, size_t n, dgon_error *e)
+dgon_status dgon_openai_check(dgon_openai_request *r, dgon_op op, const char *body, size_t n,
+                              dgon_error *e)
 {
     dgon_check k = {e, ""};
     json_error_t err;
     json_t *root = NULL;
     size_t offset = 0;
-    if (dgon_openai_check_quick(r, body, n))
+    if (op == DGON_OP_CHAT && dgon_openai_check_quick(r, body, n))
         return DGON_OK;
     memset(r, 0, sizeof *r);
     dgon_status s = dgon_json_precheck(body, n, DGON_JSON_DEPTH_MAX, &offset);
@@ -277,7 +292,7 @@ dgon_status dgon_openai_check(dgon_openai_request *r, const char *body, size_t n
     /* a member given twice may mean one thing here and another in the backend */
     s = dgon_tree_load(&root, body, n, JSON_REJECT_DUPLICATES, &err);
     if (s == DGON_OK)
-        s = check_root(&k, root, r);
+        s = check_root(&k, op, root, r);
     else if (s == DGON_EJSON)
         explain(e, &err);
     if (s == DGON_ENOMEM)

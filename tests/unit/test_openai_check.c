@@ -138,7 +138,7 @@ static void check_one(const check_case *c)
 {
     dgon_openai_request r;
     dgon_error e = {0};
-    dgon_status s = dgon_openai_check(&r, c->body, strlen(c->body), &e);
+    dgon_status s = dgon_openai_check(&r, DGON_OP_CHAT, c->body, strlen(c->body), &e);
     bool ok = c->http == 0 ? s == DGON_OK
                            : s != DGON_OK && e.http == c->http && strcmp(e.code, c->code) == 0 &&
                                  strcmp(e.param, c->param) == 0 && e.message[0] != '\0';
@@ -163,12 +163,12 @@ static void test_check_result(void)
         "\"image_url\":\"data:,\"}]}]}";
     dgon_openai_request r;
     dgon_error e = {0};
-    CU_ASSERT_EQUAL(dgon_openai_check(&r, body, sizeof body - 1, &e), DGON_OK);
+    CU_ASSERT_EQUAL(dgon_openai_check(&r, DGON_OP_CHAT, body, sizeof body - 1, &e), DGON_OK);
     CU_ASSERT_STRING_EQUAL(r.model, "hf.co/a/b:Q4");
     CU_ASSERT(r.stream && r.include_usage && r.has_image && r.has_tools);
-    CU_ASSERT_EQUAL(dgon_openai_check(&r, "{\"a\":\0}", 7, &e), DGON_EJSON);
+    CU_ASSERT_EQUAL(dgon_openai_check(&r, DGON_OP_CHAT, "{\"a\":\0}", 7, &e), DGON_EJSON);
     CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "NUL"));
-    CU_ASSERT_NOT_EQUAL(dgon_openai_check(&r, BODY(",\"a\":\"\\ud800\""),
+    CU_ASSERT_NOT_EQUAL(dgon_openai_check(&r, DGON_OP_CHAT, BODY(",\"a\":\"\\ud800\""),
                                           sizeof BODY(",\"a\":\"\\ud800\"") - 1, &e),
                         DGON_OK);
     CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "surrogate"));
@@ -180,9 +180,9 @@ static void test_check_depth(void)
     dgon_openai_request r;
     dgon_error e = {0};
     memset(deep, '[', sizeof deep - 1);
-    CU_ASSERT_EQUAL(dgon_openai_check(&r, deep, sizeof deep - 1, &e), DGON_EDEPTH);
+    CU_ASSERT_EQUAL(dgon_openai_check(&r, DGON_OP_CHAT, deep, sizeof deep - 1, &e), DGON_EDEPTH);
     CU_ASSERT_EQUAL(e.http, 400);
-    CU_ASSERT_EQUAL(dgon_openai_check(&r, deep, DGON_JSON_DEPTH_MAX, &e), DGON_EJSON);
+    CU_ASSERT_EQUAL(dgon_openai_check(&r, DGON_OP_CHAT, deep, DGON_JSON_DEPTH_MAX, &e), DGON_EJSON);
 }
 
 #define QUICK_BODY(content, more)                                                                 \

@@ -1,7 +1,7 @@
-/* One chat answer on its way from a backend to the client, in the agent: whatever the backend
- * speaks goes in, final OpenAI JSON comes out. The order of a stream is kept here, in one place:
- * role chunk, deltas, finish chunk, usage chunk (if asked), and never a clean end without a finish
- *. */
+/* One generated answer on its way from a backend to the client, in the agent: whatever the backend
+ * speaks goes in, final OpenAI JSON comes out. It is a chat completion or a plain text completion.
+ * The order of a stream is kept here, in one place: role chunk (chat), deltas, finish chunk, usage
+ * chunk (if asked), and never a clean end without a finish. */
 #ifndef DGON_CHAT_H
 #define DGON_CHAT_H
 
@@ -33,6 +33,7 @@ typedef struct dgon_chat {
     /* set by init */
     char id_json[72], model_json[136 * 2], created[24];
     dgon_json_identity ident;
+    bool text; /* a text completion: choices have a text instead of a delta or message */
     bool stream;
     bool want_usage; /* the client asked for stream_options.include_usage */
     /* progress */
@@ -57,6 +58,10 @@ typedef dgon_status (*dgon_chat_emit_fn)(void *user, const char *json, size_t n)
 /* `id`, `model` (public name), `created` go into every chunk. Caller's storage. */
 DGON_MUST_USE dgon_status dgon_chat_init(dgon_chat *c, const char *id, const char *model,
                                          int64_t created, bool stream, bool want_usage);
+
+/* The same for a text completion. */
+DGON_MUST_USE dgon_status dgon_chat_init_text(dgon_chat *c, const char *id, const char *model,
+                                              int64_t created, bool stream, bool want_usage);
 
 /* Building blocks, used by the Ollama mapping and by the echo backend. Each appends to `out` (reset
  * first) and emits. */

@@ -33,6 +33,11 @@ void dgon_json_scan_init(dgon_json_scan *s, const char *p, size_t n);
  * DGON_EJSON: not an object, or cut; the caller falls back to jansson or refuses. */
 DGON_MUST_USE dgon_status dgon_json_scan_next(dgon_json_scan *s, dgon_json_member *m);
 
+/* Iterates over the array in p[0..n): *at is 0 before the first call. DGON_OK: *item and *len are
+ * the next value's. DGON_DONE: the array ended (*at behind its bracket). DGON_EJSON as above. */
+DGON_MUST_USE dgon_status dgon_json_item(const char *p, size_t n, size_t *at, size_t *item,
+                                         size_t *len);
+
 /* Before a tree is built: refuses nesting over `depth` (DGON_EDEPTH), raw NUL (DGON_EJSON) and
  * invalid UTF-8 (DGON_EUTF8) in one pass with constant stack; *offset says where. Not a full check
  * of the grammar. */

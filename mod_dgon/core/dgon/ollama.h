@@ -1,4 +1,4 @@
-/* Ollama's native API (/api/chat, NDJSON) as seen by the agent. */
+/* Ollama's native API (/api/chat, /api/generate, /api/embed; NDJSON) as seen by the agent. */
 #ifndef DGON_OLLAMA_H
 #define DGON_OLLAMA_H
 
@@ -11,17 +11,17 @@ typedef struct dgon_ollama_options {
     bool thinking; /* the model can think: reasoning_effort is passed on */
 } dgon_ollama_options;
 
-/* OpenAI chat body -> /api/chat body. On an unsupported field:
+/* An OpenAI body -> that of /api/chat, /api/generate or /api/embed. On an unsupported field:
  * DGON_EINVAL and e filled (400 unsupported_value, param). */
-DGON_MUST_USE dgon_status dgon_ollama_request_out(dgon_buf *out, const char *body, size_t n,
-                                                  const char *model, bool stream,
+DGON_MUST_USE dgon_status dgon_ollama_request_out(dgon_buf *out, dgon_op op, const char *body,
+                                                  size_t n, const char *model, bool stream,
                                                   const dgon_ollama_options *opt, bool *want_usage,
                                                   dgon_error *e);
 /* One NDJSON line of a stream -> chunks. DGON_DONE after "done":true. Malformed lines as in
  * dgon_openai_chunk. {"error":…} is DGON_EBACKEND. */
 DGON_MUST_USE dgon_status dgon_ollama_line(dgon_chat *c, dgon_buf *out, const char *p, size_t n,
                                            dgon_chat_emit_fn fn, void *user);
-/* A non-streamed answer (HTTP 200) -> chat.completion. */
+/* A non-streamed answer (HTTP 200) -> chat.completion or text_completion. */
 DGON_MUST_USE dgon_status dgon_ollama_answer(dgon_chat *c, dgon_buf *out, const char *p, size_t n);
 /* A non-200 answer as our error; 404 model not found is retryable elsewhere; 503 busy is retryable;
  * "context length" texts -> 400 context_length_exceeded. */

@@ -1,12 +1,13 @@
-/* OpenAI's chat completions: checking a client's request (module), and the OpenAI-compatible
- * backends (agent). */
+/* OpenAI's chat and text completions and embeddings: checking a client's request (module), and the
+ * OpenAI-compatible backends (agent). */
 #ifndef DGON_OPENAI_H
 #define DGON_OPENAI_H
 
 #include "dgon/chat.h"
+#include "dgon/op.h"
 #include "dgon/wire.h"
 
-/* What the module must know of a chat request; it parses the body for this and forwards the bytes
+/* What the module must know of a request; it parses the body for this and forwards the bytes
  * as they came. */
 typedef struct dgon_openai_request {
     char model[DGON_WIRE_NAME_MAX + 1];
@@ -15,15 +16,16 @@ typedef struct dgon_openai_request {
     bool has_image, has_tools;
 } dgon_openai_request;
 
-/* Checks a /v1/chat/completions body. DGON_OK, or an error with e filled (400 with param and code
- * as OpenAI has them): not an object, too deep (DGON_JSON_DEPTH_MAX), invalid UTF-8, NUL, no model,
- * model not a string, messages missing, empty, not a list or its members without a known role,
- * stream not a bool, stream_options without stream:true, wrong types of the documented scalar
- * fields, a member given twice (parsers differ on which counts), a URL in a content part that is
- * not data:. Unknown fields are let through. A name that no model can have is DGON_ENOTFOUND (404);
- * an unknown model is the caller's to find. Any thread. */
-DGON_MUST_USE dgon_status dgon_openai_check(dgon_openai_request *r, const char *body, size_t n,
-                                            dgon_error *e);
+/* Checks a body of /v1/chat/completions, /v1/completions or /v1/embeddings. DGON_OK, or an error
+ * with e filled (400 with param and code as OpenAI has them): not an object, too deep
+ * (DGON_JSON_DEPTH_MAX), invalid UTF-8, NUL, no model, model not a string, messages missing, empty,
+ * not a list or its members without a known role, a prompt or an input that is neither text nor
+ * tokens nor a list of either, stream not a bool, stream_options without stream:true, wrong types
+ * of the documented scalar fields, a member given twice (parsers differ on which counts), a URL in
+ * a content part that is not data:. Unknown fields are let through. A name that no model can have
+ * is DGON_ENOTFOUND (404); an unknown model is the caller's to find. Any thread. */
+DGON_MUST_USE dgon_status dgon_openai_check(dgon_openai_request *r, dgon_op op, const char *body,
+                                            size_t n, dgon_error *e);
 
 /* Agent: the body for an OpenAI-compatible backend. Byte-exact copy except: model becomes `model`
  * (backend's name); with stream, stream_options.include_usage is set to true (the client's wish is
@@ -48,7 +50,7 @@ DGON_MUST_USE dgon_status dgon_openai_answer(dgon_chat *c, dgon_buf *out, const 
 /* Agent: a backend's non-200 answer as our error: 4xx (but 401, 403, 404 of the endpoint, 407, 429)
  * are the client's and keep status and text, code made a string; exceed_context_size_error and
  * texts that say so become 400 context_length_exceeded; 429 and 503 are retryable (busy); 401/403
- * become 502; 5xx 502 retryable. p may be anything. */
+ * become 502; 501 a retryable 400; other 5xx a retryable 502. p may be anything. */
 void dgon_openai_backend_error(dgon_error *e, int http, const char *p, size_t n);
 
 /* Module: one entry of GET /v1/models and the answer of GET /v1/models/{id}. */

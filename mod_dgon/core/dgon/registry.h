@@ -146,7 +146,7 @@ typedef struct dgon_job_spec {
     uint64_t arrival;     /* 0: a new ticket is drawn; a retry keeps its old one and so its place */
     uint64_t body_len;
     uint32_t first_token_ms; /* hint for the agent */
-    uint8_t op;              /* 1 = chat */
+    uint8_t op;              /* dgon_op */
     uint8_t attempt;         /* 1.. */
     bool stream;
     uint32_t exclude[DGON_REGISTRY_EXCLUDE_MAX]; /* agents where it failed, DGON_NONE */

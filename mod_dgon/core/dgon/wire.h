@@ -30,7 +30,7 @@
  *       each job starts with; ping, hangup: seconds, for the agent's liveness timer.
  *   {"type":"job","job":17,"attempt":1,"op":"chat","model":"tiny-chat","public":"tiny-chat",
  *    "id":"chatcmpl-...","created":1700000000,"stream":true,"body":1234,"deadline":120000}
- *       body: length of the request body that follows in BODY records; deadline: ms for the first
+ *       op: chat, completion, embed (op.h); the body is that of OpenAI's API. body: length of the request body that follows in BODY records; deadline: ms for the first
  *       token, a hint. traceparent (W3C) is added when the client sent one.
  *   {"type":"goaway","reason":"restart","drain":30}
  *       This process ends within `drain` seconds: dial a new link now. Jobs go on coming on this

@@ -1,0 +1,31 @@
+#include "dgon/op.h"
+
+#include <string.h>
+
+static const struct {
+    const char *word, *id_prefix;
+} ops[DGON_OP_MAX] = {
+    [DGON_OP_NONE] = {"", ""},
+    [DGON_OP_CHAT] = {"chat", "chatcmpl-"},
+    [DGON_OP_COMPLETION] = {"completion", "cmpl-"},
+    [DGON_OP_EMBED] = {"embed", "embd-"},
+};
+
+const char *dgon_op_str(dgon_op op)
+{
+    return op < DGON_OP_MAX ? ops[op].word : "";
+}
+
+dgon_op dgon_op_of(const char *word)
+{
+    for (int op = DGON_OP_NONE + 1; op < DGON_OP_MAX; op++) {
+        if (strcmp(word, ops[op].word) == 0)
+            return (dgon_op)op;
+    }
+    return DGON_OP_NONE;
+}
+
+const char *dgon_op_id_prefix(dgon_op op)
+{
+    return op < DGON_OP_MAX ? ops[op].id_prefix : "";
+}
