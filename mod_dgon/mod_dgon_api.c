@@ -123,6 +123,38 @@ static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_
     return false;
 }
 
+/* What the request needs must be there on some agent; else it would fail there, later. */
+static bool find_need(mod_dgon_stream *s, const dgon_openai_request *req, dgon_op op, dgon_error *e)
+{
+    static const struct {
+        uint32_t cap;
+        const char *param, *text;
+    } kinds[] = {{DGON_CAP_VISION, "messages", "does not take images"},
+                 {DGON_CAP_TOOLS, "tools", "does not call tools"},
+                 {DGON_CAP_EMBED, "model", "does not make embeddings"},
+                 {DGON_CAP_COMPLETION, "model", "makes embeddings only"}};
+    dgon_registry *reg = s->engine->registry;
+    uint32_t caps = (op == DGON_OP_EMBED ? DGON_CAP_EMBED : DGON_CAP_COMPLETION) |
+                    (req->has_image ? DGON_CAP_VISION : 0) | (req->has_tools ? DGON_CAP_TOOLS : 0);
+    s->spec.need = dgon_registry_model_needs(reg, s->spec.model, caps);
+    s->spec.context = req->context;
+    if (dgon_registry_model_can(reg, s->spec.model, s->spec.need, s->spec.context))
+        return true;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if ((s->spec.need & kinds[i].cap) == 0 ||
+            dgon_registry_model_can(reg, s->spec.model, kinds[i].cap, 0))
+            continue;
+        dgon_error_set(e, HTTP_BAD_REQUEST, "unsupported_value", kinds[i].param,
+                       "The model '%s' %s.", s->model, kinds[i].text);
+        return false;
+    }
+    dgon_error_set(e, HTTP_BAD_REQUEST, "unsupported_value",
+                   s->spec.context > 0 ? "num_ctx" : "model",
+                   "No agent's model '%s' has all that this request asks for%s.", s->model,
+                   s->spec.context > 0 ? ", a context of that length included" : "");
+    return false;
+}
+
 /* A request that an agent's model answers. */
 static int ask(request_rec *r, mod_dgon_engine *engine, dgon_op op, const char *rest)
 {
@@ -144,7 +176,7 @@ static int ask(request_rec *r, mod_dgon_engine *engine, dgon_op op, const char *
         return refuse(r, &e);
     if (dgon_openai_check(&req, op, s->body.data, s->body.len, &e) != DGON_OK)
         return refuse(r, &e);
-    if (!find_model(s, &req, &e))
+    if (!find_model(s, &req, &e) || !find_need(s, &req, op, &e))
         return refuse(r, &e);
     s->streaming = req.stream;
     s->spec.op = (uint8_t)op;

@@ -138,19 +138,22 @@ static dgon_status read_hex64(const reader *rd, const json_t *o, const char *key
 
 /* ---- models and labels ---- */
 
-static dgon_status read_caps(const reader *rd, const json_t *o, uint32_t *caps)
+/* Adds the bits of the words in the list `key`, so much higher. */
+static dgon_status read_caps(const reader *rd, const json_t *o, const char *key, uint32_t shift,
+                             uint32_t *caps)
 {
-    const json_t *list = json_object_get(o, "capabilities");
+    const json_t *list = json_object_get(o, key);
     if (list == NULL)
         return DGON_OK;
     if (!json_is_array(list))
-        return complain(rd, DGON_EPROTO, "\"capabilities\" is not a list");
+        return complain(rd, DGON_EPROTO, "\"%s\" is not a list", key);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *s = json_string_value(json_array_get(list, i));
         if (s == NULL)
-            return complain(rd, DGON_EPROTO, "\"capabilities\" holds something not a string");
+            return complain(rd, DGON_EPROTO, "\"%s\" holds something not a string", key);
         for (size_t k = 0; k < DGON_CTL_CAPS; k++)
-            *caps |= strcmp(s, dgon_ctl_cap_names[k].name) == 0 ? dgon_ctl_cap_names[k].bit : 0;
+            if (strcmp(s, dgon_ctl_cap_names[k].name) == 0)
+                *caps |= dgon_ctl_cap_names[k].bit << shift;
     }
     return DGON_OK;
 }
@@ -169,7 +172,9 @@ static dgon_status read_model(const reader *rd, const json_t *o, dgon_ctl_model 
         s = read_u32(rd, o, "context", OPTIONAL, 0, UINT32_MAX, &m->context);
     if (s == DGON_OK)
         s = read_bool(rd, o, "loaded", &m->loaded);
-    return s == DGON_OK ? read_caps(rd, o, &m->caps) : s;
+    if (s == DGON_OK)
+        s = read_caps(rd, o, "capabilities", 0, &m->caps);
+    return s == DGON_OK ? read_caps(rd, o, "lacks", DGON_CAP_LACKS, &m->caps) : s;
 }
 
 static bool has_model(const dgon_ctl *c, const char *name)

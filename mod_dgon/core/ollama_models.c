@@ -33,6 +33,10 @@ static uint32_t caps_of(const json_t *m)
     {
         caps |= cap_of(json_string_value(v));
     }
+    /* not embedding: some versions embed with every model and do not tell */
+    if (json_array_size(told) > 0)
+        caps |= (~caps & (DGON_CAP_COMPLETION | DGON_CAP_TOOLS | DGON_CAP_VISION))
+                << DGON_CAP_LACKS;
     return caps;
 }
 

@@ -195,6 +195,16 @@ dgon_status dgon_openai_check_stream(dgon_check *k, const json_t *root, dgon_ope
     return s;
 }
 
+/* The context that a client asks for, as Ollama's clients do; anything else is let through. */
+static void take_context(const json_t *root, dgon_openai_request *r)
+{
+    const json_t *options = json_object_get(root, "options");
+    int64_t n = dgon_tree_int(root, "num_ctx", 0);
+    if (n == 0)
+        n = dgon_tree_int(options, "num_ctx", 0);
+    r->context = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
 static dgon_status check_chat(dgon_check *k, const json_t *root, dgon_openai_request *r)
 {
     dgon_status s = dgon_openai_check_messages(k, root, r);
@@ -218,6 +228,7 @@ static dgon_status check_root(dgon_check *k, dgon_op op, const json_t *root, dgo
     dgon_status s = check_model(k, root, r);
     if (s != DGON_OK)
         return s;
+    take_context(root, r);
     switch (op) {
     case DGON_OP_COMPLETION:
         return dgon_openai_check_completion(k, root, r);

@@ -214,7 +214,8 @@ static bool field(dgon_peek *c, const dgon_openai_field *f)
 static bool is_deep(const dgon_span *key)
 {
     return dgon_span_is(key, "tools") || dgon_span_is(key, "tool_choice") ||
-           dgon_span_is(key, "stop") || dgon_span_is(key, "response_format");
+           dgon_span_is(key, "stop") || dgon_span_is(key, "response_format") ||
+           dgon_span_is(key, "num_ctx") || dgon_span_is(key, "options");
 }
 
 static bool other(dgon_peek *c, const dgon_span *key)

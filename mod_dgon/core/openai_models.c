@@ -87,6 +87,8 @@ static uint32_t caps_of(const json_t *m)
         caps = DGON_CAP_EMBED;
     if (has_word(inputs, "image") || has_word(told, "multimodal") || has_word(told, "vision"))
         caps |= DGON_CAP_VISION;
+    else if (json_is_array(inputs) || has_word(told, "completion")) /* llama.cpp */
+        caps |= DGON_CAP_VISION << DGON_CAP_LACKS;
     if (has_word(told, "tools") || has_word(told, "tool_use"))
         caps |= DGON_CAP_TOOLS;
     if (has_word(told, "thinking") || has_word(told, "reasoning"))

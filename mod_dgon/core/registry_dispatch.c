@@ -123,6 +123,20 @@ bool dgon_excluded(const dgon_registry *r, uint32_t slot, uint32_t agent)
     return false;
 }
 
+bool dgon_job_suits(const dgon_registry *r, uint32_t slot, uint32_t link, uint32_t model)
+{
+    const dgon_layout_job *j = dgon_job_at(r, slot);
+    return dgon_link_can(r, link, model, atomic_load_explicit(&j->need, memory_order_relaxed),
+                         atomic_load_explicit(&j->context, memory_order_relaxed));
+}
+
+static bool has_need(const dgon_registry *r, uint32_t slot)
+{
+    const dgon_layout_job *j = dgon_job_at(r, slot);
+    return (atomic_load_explicit(&j->need, memory_order_relaxed) |
+            atomic_load_explicit(&j->context, memory_order_relaxed)) != 0;
+}
+
 typedef struct candidate_walk {
     const dgon_registry *r;
     _Atomic uint64_t *offers;
@@ -170,6 +184,11 @@ static bool walk_next(candidate_walk *k, uint32_t *link, uint64_t *word, uint32_
     }
 }
 
+static bool has_room(const dgon_registry *r, uint32_t agent)
+{
+    return dgon_count_of(dgon_get(&dgon_agent_at(r, agent)->busy)) < dgon_slots(r, agent);
+}
+
 /* Distinct agents with a free slot for the model, as many as matter. */
 typedef struct fits {
     uint32_t agent[FITS_MAX];
@@ -183,7 +202,7 @@ static fits agents_with_room(const dgon_registry *r, uint32_t model)
     uint32_t link, agent;
     uint64_t word;
     while (f.n < FITS_MAX && walk_next(&k, &link, &word, &agent)) {
-        if (dgon_count_of(dgon_get(&dgon_agent_at(r, agent)->busy)) >= dgon_slots(r, agent))
+        if (!has_room(r, agent))
             continue;
         uint32_t i = 0;
         while (i < f.n && f.agent[i] != agent)
@@ -194,8 +213,24 @@ static fits agents_with_room(const dgon_registry *r, uint32_t model)
     return f;
 }
 
-static bool job_fits(const dgon_registry *r, uint32_t slot, const fits *f)
+/* A job with needs of its own: each link has to be looked at. */
+static bool job_with_need_fits(const dgon_registry *r, uint32_t slot, uint32_t model)
 {
+    candidate_walk k = walk_start(r, model, 0);
+    uint32_t link, agent;
+    uint64_t word;
+    while (walk_next(&k, &link, &word, &agent)) {
+        if (has_room(r, agent) && !dgon_excluded(r, slot, agent) &&
+            dgon_job_suits(r, slot, link, model))
+            return true;
+    }
+    return false;
+}
+
+static bool job_fits(const dgon_registry *r, uint32_t slot, uint32_t model, const fits *f)
+{
+    if (has_need(r, slot))
+        return job_with_need_fits(r, slot, model);
     for (uint32_t i = 0; i < f->n; i++)
         if (!dgon_excluded(r, slot, f->agent[i]))
             return true;
@@ -218,7 +253,7 @@ static waiter older(const dgon_registry *r, uint32_t model, const fits *f, uint3
             atomic_load_explicit(&r->job_model[i], memory_order_relaxed) != model)
             continue;
         uint64_t arrival = atomic_load_explicit(&r->arrival[i], memory_order_relaxed);
-        if (arrival >= best.arrival || dgon_jobw_of(w).gone || !job_fits(r, i, f))
+        if (arrival >= best.arrival || dgon_jobw_of(w).gone || !job_fits(r, i, model, f))
             continue;
         best = (waiter){.slot = i, .arrival = arrival, .word = w};
     }
@@ -272,7 +307,8 @@ static bool choose(const dgon_registry *r, uint32_t slot, uint32_t model, uint32
                                           .slots = dgon_slots(r, agent),
                                           .busy = dgon_count_of(dgon_get(&a->busy)),
                                           .same_child = dgon_linkw_child(word) == child,
-                                          .excluded = dgon_excluded(r, slot, agent),
+                                          .excluded = dgon_excluded(r, slot, agent) ||
+                                                      !dgon_job_suits(r, slot, link, model),
                                           .last = dgon_get(&a->last)};
             words[n++] = word;
         }

@@ -292,6 +292,12 @@ void dgon_dispatch_new(dgon_registry *r, uint32_t me, uint32_t slot, uint32_t mo
 /* A slot of this agent became free. */
 void dgon_dispatch_agent(dgon_registry *r, uint32_t me, uint32_t agent);
 bool dgon_excluded(const dgon_registry *r, uint32_t slot, uint32_t agent);
+/* Has the link's model what the job needs? */
+bool dgon_job_suits(const dgon_registry *r, uint32_t slot, uint32_t link, uint32_t model);
+
+/* ---- registry_models.c ---- */
+bool dgon_link_can(const dgon_registry *r, uint32_t link, uint32_t model, uint32_t need,
+                   uint32_t context);
 
 /* ---- registry_jobs.c ---- */
 uint32_t dgon_job_model(const dgon_registry *r, uint32_t slot); /* DGON_NONE when it is no index */

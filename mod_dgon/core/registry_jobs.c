@@ -86,6 +86,8 @@ static void fill(dgon_registry *r, uint32_t slot, dgon_job_spec *spec)
     for (uint32_t i = 0; i < DGON_REGISTRY_EXCLUDE_MAX; i++)
         atomic_store_explicit(&j->exclude[i], spec->exclude[i], memory_order_relaxed);
     atomic_store_explicit(&j->agent, DGON_NONE, memory_order_relaxed);
+    atomic_store_explicit(&j->need, spec->need, memory_order_relaxed);
+    atomic_store_explicit(&j->context, spec->context, memory_order_relaxed);
     j->first_token_ms = spec->first_token_ms;
     j->body_len = spec->body_len;
     j->created = spec->created;
@@ -129,7 +131,7 @@ static bool anybody_left(const dgon_registry *r, uint32_t slot, uint32_t model)
                 break;
             uint32_t agent = dgon_link_agent(r, link);
             if (dgon_linkw_up(dgon_get(&r->link_word[link])) && agent != DGON_NONE &&
-                !dgon_excluded(r, slot, agent))
+                !dgon_excluded(r, slot, agent) && dgon_job_suits(r, slot, link, model))
                 return true;
         }
     return false;
@@ -301,6 +303,8 @@ dgon_status dgon_registry_spec(dgon_registry *r, dgon_job_ref ref, dgon_job_spec
                             .arrival = atomic_load(&r->arrival[ref.slot]),
                             .body_len = j->body_len,
                             .first_token_ms = j->first_token_ms,
+                            .need = atomic_load(&j->need),
+                            .context = atomic_load(&j->context),
                             .op = j->op,
                             .attempt = j->attempt,
                             .stream = j->stream != 0};

@@ -47,7 +47,9 @@ static uint32_t offer(dgon_registry *r, uint32_t link, const dgon_ctl_model *m, 
         if (added) {
             atomic_store(&dgon_model_at(r, i)->created, (int64_t)time(NULL));
             atomic_store(&dgon_model_at(r, i)->job_ms, 0);
+            atomic_store(&dgon_model_at(r, i)->lacks, 0);
         }
+        atomic_fetch_or(&dgon_model_at(r, i)->lacks, m->caps >> DGON_CAP_LACKS & 0x7f);
         dgon_set(&dgon_link_at(r, link)->offer[at], offer_pack(i, m));
         dgon_bit_set(dgon_offers_at(r, i), link);
         if (dgon_names_confirm(&r->model_names, i, word))
@@ -85,22 +87,69 @@ dgon_status dgon_registry_link_models(dgon_registry *r, uint32_t link, const dgo
     return st;
 }
 
-/* What one link says about the model. */
-static void add_offer(const dgon_registry *r, uint32_t link, uint32_t model,
-                      dgon_registry_model_info *info)
+/* What a link says about the model; 0: nothing. */
+static uint64_t offer_of(const dgon_registry *r, uint32_t link, uint32_t model)
 {
     const dgon_layout_link *l = dgon_link_at(r, link);
     uint32_t n = dgon_capped(atomic_load(&l->offers), DGON_WIRE_MODELS_MAX);
     for (uint32_t i = 0; i < n; i++) {
         uint64_t o = dgon_get(&l->offer[i]);
-        if (offer_model(o) != model)
-            continue;
-        uint32_t context = (uint32_t)(o >> 32);
-        info->context = context > info->context ? context : info->context;
-        info->caps |= (uint32_t)(o >> 17) & 0x7fff;
-        info->loaded |= (o >> 16) & 1;
-        return;
+        if (offer_model(o) == model)
+            return o;
     }
+    return 0;
+}
+
+static uint32_t offer_context(uint64_t o)
+{
+    return (uint32_t)(o >> 32);
+}
+
+static uint32_t offer_caps(uint64_t o)
+{
+    return (uint32_t)(o >> 17) & 0x7fff;
+}
+
+bool dgon_link_can(const dgon_registry *r, uint32_t link, uint32_t model, uint32_t need,
+                   uint32_t context)
+{
+    if ((need | context) == 0)
+        return true;
+    uint64_t o = offer_of(r, link, model);
+    return (offer_caps(o) >> DGON_CAP_LACKS & need) == 0 &&
+           (offer_context(o) == 0 || context <= offer_context(o));
+}
+
+uint32_t dgon_registry_model_needs(dgon_registry *r, uint32_t model, uint32_t caps)
+{
+    return model < r->conf.models ? caps & atomic_load(&dgon_model_at(r, model)->lacks) : 0;
+}
+
+bool dgon_registry_model_can(dgon_registry *r, uint32_t model, uint32_t need, uint32_t context)
+{
+    bool any = false;
+    if (model >= r->conf.models || (need | context) == 0)
+        return true;
+    _Atomic uint64_t *offers = dgon_offers_at(r, model);
+    for (uint32_t i = 0; i < r->at.offer_words; i++)
+        for (uint64_t w = dgon_get(&offers[i]); w; w &= w - 1) {
+            uint32_t link = i * 64 + (uint32_t)__builtin_ctzll(w);
+            if (link >= r->conf.links || !dgon_linkw_up(dgon_get(&r->link_word[link])))
+                continue;
+            if (dgon_link_can(r, link, model, need, context))
+                return true;
+            any = true;
+        }
+    return !any;
+}
+
+static void add_offer(const dgon_registry *r, uint32_t link, uint32_t model,
+                      dgon_registry_model_info *info)
+{
+    uint64_t o = offer_of(r, link, model);
+    info->context = offer_context(o) > info->context ? offer_context(o) : info->context;
+    info->caps |= offer_caps(o);
+    info->loaded |= (o >> 16) & 1;
 }
 
 static void add_links(dgon_registry *r, uint32_t model, dgon_registry_model_info *info)

@@ -169,6 +169,20 @@ def test_tokens_instead_of_text(sdk, fleet):
     assert numbers(ours[1]) == numbers(direct[1])
 
 
+def test_image_to_a_model_without_eyes(fleet):
+    """Refused at once, by the gateway: the server would say so late, or not at all."""
+    content = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]
+    status, answer = post(fleet.url, "/v1/chat/completions", {"model": fleet.chat, "messages": [{"role": "user", "content": content}]})
+    assert status == 400 and answer["error"]["param"] == "messages", answer
+    assert "does not take images" in answer["error"]["message"]
+
+
+def test_context_that_no_agent_has(fleet):
+    ask = {"model": fleet.chat, "messages": [{"role": "user", "content": "Hello"}]}
+    status, answer = post(fleet.url, "/v1/chat/completions", {**ask, "num_ctx": 1 << 24})
+    assert status == 400 and answer["error"]["param"] == "num_ctx", answer
+
+
 @pytest.mark.parametrize("path, body, param", [
     ("/v1/completions", {"prompt": 5}, "prompt"), ("/v1/completions", {}, "prompt"), ("/v1/completions", {"prompt": "x", "n": 0}, "n"),
     ("/v1/embeddings", {}, "input"), ("/v1/embeddings", {"input": []}, "input"), ("/v1/embeddings", {"input": "x", "encoding_format": "hex"}, "encoding_format"),

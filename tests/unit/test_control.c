@@ -7,7 +7,8 @@
     "\"0123456789abcdef\","                                                                       \
     "\"version\":\"0.1.0\",\"os\":\"linux\",\"slots\":4,\"labels\":{\"room\":\"b\"},\"models\":[" \
     "{\"name\":\"tiny-chat\",\"backend\":\"ollama\",\"context\":8192,\"loaded\":true,"            \
-    "\"capabilities\":[\"tools\",\"vision\",\"flying\"]},{\"name\":\"org/b:7b\"},"                \
+    "\"capabilities\":[\"tools\",\"vision\",\"flying\"],\"lacks\":[\"embed\"]},{\"name\":\"org/"  \
+    "b:7b\"},"                                                                                    \
     "{\"name\":\"tiny-chat\",\"context\":1}],\"later\":{\"x\":[1]}}"
 #define JOB                                                                                     \
     "{\"type\":\"job\",\"job\":17,\"attempt\":1,\"op\":\"chat\",\"model\":\"tiny\",\"public\":" \
@@ -105,7 +106,8 @@ static void test_hello(void)
     CU_ASSERT_STRING_EQUAL(c.models[0].name, "tiny-chat");
     CU_ASSERT_STRING_EQUAL(c.models[0].backend, "ollama");
     CU_ASSERT(c.models[0].context == 8192 && c.models[0].loaded);
-    CU_ASSERT_EQUAL(c.models[0].caps, DGON_CAP_TOOLS | DGON_CAP_VISION);
+    CU_ASSERT_EQUAL(c.models[0].caps,
+                    DGON_CAP_TOOLS | DGON_CAP_VISION | DGON_CAP_EMBED << DGON_CAP_LACKS);
     CU_ASSERT_STRING_EQUAL(c.models[1].name, "org/b:7b");
     CU_ASSERT(c.models[1].context == 0 && !c.models[1].loaded && c.models[1].caps == 0);
     /* the same struct takes the next message */
@@ -239,6 +241,7 @@ static void test_hello_that_lies(void)
         {"models", "[{\"name\":\"a\",\"backend\":\"\"}]"},
         {"models", "[{\"name\":\"a\",\"backend\":\"" LONG_64 "\"}]"},
         {"models", "[{\"name\":\"a\",\"capabilities\":1}]"},
+        {"models", "[{\"name\":\"a\",\"lacks\":1}]"},
         {"models", "[{\"name\":\"a\",\"capabilities\":[1]}]"},
         {"models", "[{\"name\":\"" LONG_64 LONG_64 "a\"}]"},
         {"type", "5"},

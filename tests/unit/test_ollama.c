@@ -370,7 +370,7 @@ static void test_lists(void)
     dgon_buf_init(&b, 1000);
     CU_ASSERT_EQUAL(dgon_ollama_tags_in(tags, sizeof tags - 1, list_model, &b), DGON_OK);
     CU_ASSERT_EQUAL(dgon_ollama_ps_in(ps, sizeof ps - 1, list_model, &b), DGON_OK);
-    CU_ASSERT(chat_stream_text_is(&b, "tiny:latest 2048 17 0\nold 0 16 0\ntiny:latest 1024 0 1\n"));
+    CU_ASSERT(chat_stream_text_is(&b, "tiny:latest 2048 273 0\nold 0 16 0\ntiny:latest 1024 0 1\n"));
     CU_ASSERT_EQUAL(dgon_ollama_tags_in("{}", 2, list_model, &b), DGON_EJSON);
     CU_ASSERT_EQUAL(dgon_ollama_ps_in("x", 1, list_model, &b), DGON_EJSON);
     dgon_buf_fini(&b);

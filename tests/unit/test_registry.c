@@ -509,10 +509,81 @@ static void test_models_compete(void)
     teardown();
 }
 
+static dgon_job_ref submit_need(uint32_t need, uint32_t context)
+{
+    dgon_job_spec spec = {
+        .model = model("m"), .op = 1, .attempt = 1, .need = need, .context = context};
+    spec.exclude[0] = spec.exclude[1] = DGON_NONE;
+    dgon_job_ref ref = {0};
+    CU_ASSERT_FATAL(dgon_registry_claim(reg, 0, &spec, &ref) == DGON_OK);
+    CU_ASSERT(dgon_registry_submit(reg, ref, 1000) == DGON_OK);
+    return ref;
+}
+
+static uint32_t agent_of(dgon_job_ref ref)
+{
+    uint32_t agent = DGON_NONE;
+    (void)dgon_registry_phase(reg, ref, NULL, &agent);
+    dgon_jobw j = dgon_jobw_of(dgon_get(&reg->job_word[ref.slot]));
+    return dgon_jobw_on_link(j) ? dgon_link_agent(reg, j.link) : agent;
+}
+
+/* A job goes where its needs are met, waits for that one, and holds up nobody meanwhile. */
+static void test_needs(void)
+{
+    const uint32_t eyes = DGON_CAP_VISION;
+    setup();
+    uint32_t blind, seeing;
+    dgon_ctl_model m = {.name = "m", .context = 1000, .caps = eyes << DGON_CAP_LACKS};
+    CU_ASSERT(dgon_registry_link_open(reg, 1, "blind", 1, 4, &blind) == DGON_OK);
+    CU_ASSERT(dgon_registry_link_models(reg, blind, &m, 1) == DGON_OK);
+    CU_ASSERT_EQUAL(dgon_registry_model_needs(reg, model("m"), eyes | DGON_CAP_TOOLS), eyes);
+    CU_ASSERT(!dgon_registry_model_can(reg, model("m"), eyes, 0));
+    CU_ASSERT(dgon_registry_model_can(reg, model("m"), DGON_CAP_TOOLS, 1000));
+    CU_ASSERT(!dgon_registry_model_can(reg, model("m"), 0, 1001));
+
+    m = (dgon_ctl_model){.name = "m", .context = 4000, .caps = eyes};
+    CU_ASSERT(dgon_registry_link_open(reg, 2, "seeing", 1, 1, &seeing) == DGON_OK);
+    CU_ASSERT(dgon_registry_link_models(reg, seeing, &m, 1) == DGON_OK);
+    CU_ASSERT(dgon_registry_model_can(reg, model("m"), eyes, 4000));
+    dgon_job_ref image = submit_need(eyes, 0), second = submit_need(eyes, 0),
+                 longer = submit_need(0, 2000), plain = submit_need(0, 1000);
+    CU_ASSERT_EQUAL(agent_of(image), dgon_link_agent(reg, seeing));
+    CU_ASSERT(phase(second) == DGON_JOB_QUEUED && phase(longer) == DGON_JOB_QUEUED);
+    CU_ASSERT_EQUAL(agent_of(plain), dgon_link_agent(reg, blind));
+    dgon_registry_finish(reg, plain, 0);
+    CU_ASSERT(phase(second) == DGON_JOB_QUEUED);
+    dgon_registry_finish(reg, image, 0);
+    CU_ASSERT(phase(second) == DGON_JOB_BOUND && phase(longer) == DGON_JOB_QUEUED);
+    CU_ASSERT_EQUAL(agent_of(second), dgon_link_agent(reg, seeing));
+    dgon_registry_finish(reg, second, 0);
+    CU_ASSERT_EQUAL(agent_of(longer), dgon_link_agent(reg, seeing));
+    dgon_registry_finish(reg, longer, 0);
+
+    /* of two it failed on the one that can: the other one is nobody to turn to */
+    dgon_job_spec spec = {.model = model("m"), .op = 1, .attempt = 2, .need = eyes};
+    spec.exclude[0] = dgon_link_agent(reg, seeing);
+    spec.exclude[1] = DGON_NONE;
+    dgon_job_ref again;
+    CU_ASSERT_FATAL(dgon_registry_claim(reg, 0, &spec, &again) == DGON_OK);
+    CU_ASSERT_EQUAL(dgon_registry_submit(reg, again, 1000), DGON_ENOTFOUND);
+
+    dgon_job_ref all[] = {image, second, longer, plain, again};
+    for (int i = 0; i < 5; i++)
+        dgon_registry_release(reg, all[i]);
+    /* while nobody is there a job may wait for somebody who can */
+    dgon_registry_link_close(reg, blind);
+    dgon_registry_link_close(reg, seeing);
+    CU_ASSERT(dgon_registry_model_can(reg, model("m"), eyes, 0));
+    nothing_left();
+    teardown();
+}
+
 UNIT_MAIN("registry", {"conf", test_conf}, {"children", test_children}, {"news", test_news},
           {"normal path", test_normal_path}, {"first come first served", test_fifo},
           {"queue bound", test_queue_max}, {"release in every phase", test_release_everywhere},
           {"exclusion", test_exclusion}, {"drain and close", test_drain_and_close},
           {"capacity change", test_capacity}, {"many slots", test_many_slots},
           {"many agents", test_many_agents}, {"duplicates", test_duplicates},
-          {"tables full", test_tables_full}, {"models compete", test_models_compete})
+          {"tables full", test_tables_full}, {"models compete", test_models_compete},
+          {"needs", test_needs})

@@ -28,12 +28,15 @@ enum {
     DGON_CAP_EMBED = 8,
     DGON_CAP_COMPLETION = 16
 };
+/* What a model is known not to have stands in the same word, this much higher; of the rest nobody
+ * has told. */
+#define DGON_CAP_LACKS 7u
 
 typedef struct dgon_ctl_model {
     char name[DGON_WIRE_NAME_MAX + 1];
     char backend[17]; /* kind: ollama, openai, echo */
     uint32_t context; /* tokens, 0 = unknown */
-    uint32_t caps;    /* DGON_CAP_… */
+    uint32_t caps;    /* DGON_CAP_…, and what it lacks */
     bool loaded;
 } dgon_ctl_model;
 

@@ -89,6 +89,7 @@ typedef struct dgon_layout_child {
 typedef struct dgon_layout_model {
     _Alignas(64) _Atomic int64_t created;
     _Atomic uint32_t job_ms;
+    _Atomic uint32_t lacks; /* of any link that ever offered it under this name */
 } dgon_layout_model;
 
 typedef struct dgon_layout_agent {
@@ -119,6 +120,7 @@ typedef struct dgon_layout_job {
     int64_t created;
     unsigned char id[16];
     uint8_t op, attempt, stream, spare[5];
+    _Atomic uint32_t need, context; /* of dgon_job_spec */
     _Alignas(64) char traceparent[DGON_LAYOUT_TRACEPARENT];
 } dgon_layout_job;
 

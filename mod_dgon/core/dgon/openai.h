@@ -14,6 +14,7 @@ typedef struct dgon_openai_request {
     bool stream;
     bool include_usage;
     bool has_image, has_tools;
+    uint32_t context; /* num_ctx, an extension: tokens that the model's context must have; 0: any */
 } dgon_openai_request;
 
 /* Checks a body of /v1/chat/completions, /v1/completions or /v1/embeddings. DGON_OK, or an error

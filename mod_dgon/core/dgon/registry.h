@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define DGON_REGISTRY_MAGIC        0x64676f6e2d726567ull
-#define DGON_REGISTRY_VERSION      3u
+#define DGON_REGISTRY_VERSION      4u
 #define DGON_REGISTRY_CHILDREN_MAX 1000u
 #define DGON_REGISTRY_LINKS_MAX    16000u
 #define DGON_REGISTRY_JOBS_MAX     1000000u
@@ -118,7 +118,7 @@ uint32_t dgon_registry_model(dgon_registry *r, const char *name, size_t n);
 typedef struct dgon_registry_model_info {
     char name[DGON_WIRE_NAME_MAX + 1];
     int64_t created;
-    uint32_t context, caps; /* best and union over the agents */
+    uint32_t context, caps; /* best and union over the agents (also of what each lacks) */
     uint32_t agents;        /* distinct agents that offer it now */
     uint32_t slots, busy;   /* over them */
     uint32_t queued;
@@ -131,6 +131,11 @@ DGON_MUST_USE dgon_status dgon_registry_model_get(dgon_registry *r, uint32_t mod
 /* The name alone, cheap. DGON_ENOTFOUND as above. */
 DGON_MUST_USE dgon_status dgon_registry_model_name(dgon_registry *r, uint32_t model,
                                                    char name[DGON_WIRE_NAME_MAX + 1]);
+/* Client: which of these (DGON_CAP_…) a job should name as its need: those that some agent's model
+ * was ever known to lack. Cheap: 0 is the rule. */
+uint32_t dgon_registry_model_needs(dgon_registry *r, uint32_t model, uint32_t caps);
+/* Client: has an agent's model all of that? True also while no agent is there. A scan. */
+bool dgon_registry_model_can(dgon_registry *r, uint32_t model, uint32_t need, uint32_t context);
 uint32_t dgon_registry_model_count(dgon_registry *r); /* indices to try: 0..count-1 */
 
 /* ---- jobs, client side ---- */
@@ -149,6 +154,8 @@ typedef struct dgon_job_spec {
     uint8_t op;              /* dgon_op */
     uint8_t attempt;         /* 1.. */
     bool stream;
+    uint32_t need;    /* DGON_CAP_…: an agent whose model lacks one of these does not get it */
+    uint32_t context; /* tokens, likewise; 0: any */
     uint32_t exclude[DGON_REGISTRY_EXCLUDE_MAX]; /* agents where it failed, DGON_NONE */
     char traceparent[56];
 } dgon_job_spec;
