@@ -11,6 +11,7 @@
 #include "dgon/ollama.h"
 #include "dgon/op.h"
 #include "dgon/openai.h"
+#include "dgon/relay.h"
 #include "dgon/sse.h"
 
 typedef struct agent_model {
@@ -79,6 +80,8 @@ typedef struct agent_backend_ops {
     dgon_status (*more_in)(const char *p, size_t n, dgon_model_fn fn, void *user, uint32_t *slots);
 } agent_backend_ops;
 
+/* The translation of operations that are passed on as they are (op.h), to any kind with HTTP. */
+extern const agent_backend_ops agent_backend_relay;
 extern const agent_backend_ops agent_backend_openai;
 extern const agent_backend_ops agent_backend_ollama;
 extern const agent_backend_ops agent_backend_echo;

@@ -19,8 +19,9 @@ typedef struct agent_job {
     agent_jobs *table;
     agent_link *link;
     agent_backend *backend;
-    const agent_backend_ops
-        *ops; /* of its kind when the job began: the backend may change its kind later */
+    /* of its kind when the job began: the backend may change its kind later */
+    const agent_backend_ops *ops;
+    const char *path; /* what is asked for there; "": nothing, ops->step answers */
     agent_request *request;
     agent_timer *timer; /* echo */
     agent_exchange x;

@@ -169,6 +169,11 @@ static void on_done(void *user, const agent_http_result *r)
         dgon_error e;
         memset(&e, 0, sizeof e);
         j->ops->error(&e, r->status, j->body.data != NULL ? j->body.data : "", j->body.len);
+        if ((r->status == 404 || r->status == 405) && e.http >= 500 && j->op != DGON_OP_CHAT) {
+            dgon_error_set(&e, 400, "unsupported_operation", "model",
+                           "The model's backend does not have %s.", j->path);
+            e.retryable = true;
+        }
         agent_job_fail(j, &e);
     } else if (j->stream) {
         dgon_status s = j->ops->finish(&j->x);
@@ -218,8 +223,7 @@ static dgon_status ask_backend(agent_job *j, dgon_buf *request)
     static const agent_http_ops ops = {on_body, on_done};
     char url[AGENT_CONFIG_PATH_MAX + 32];
     const agent_config_backend *c = &j->backend->config;
-    const char *path = j->ops->ask[j->op];
-    if (*path == '\0') {
+    if (*j->path == '\0') {
         j->timer = agent_timer_create(j->table->loop, on_step, j);
         if (j->timer == NULL) {
             return DGON_ENOMEM;
@@ -227,7 +231,7 @@ static dgon_status ask_backend(agent_job *j, dgon_buf *request)
         agent_timer_set(j->timer, 0);
         return DGON_OK;
     }
-    (void)snprintf(url, sizeof url, "%s%s", c->url, path);
+    (void)snprintf(url, sizeof url, "%s%s", c->url, j->path);
     agent_http_spec spec = {.url = url,
                             .secret = c->secret,
                             .ca_file = c->ca_file,

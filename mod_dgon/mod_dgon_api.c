@@ -134,7 +134,9 @@ static bool find_need(mod_dgon_stream *s, const dgon_openai_request *req, dgon_o
                  {DGON_CAP_EMBED, "model", "does not make embeddings"},
                  {DGON_CAP_COMPLETION, "model", "makes embeddings only"}};
     dgon_registry *reg = s->engine->registry;
-    uint32_t caps = (op == DGON_OP_EMBED ? DGON_CAP_EMBED : DGON_CAP_COMPLETION) |
+    uint32_t caps = (op == DGON_OP_EMBED    ? DGON_CAP_EMBED
+                     : op == DGON_OP_RERANK ? 0
+                                            : DGON_CAP_COMPLETION) |
                     (req->has_image ? DGON_CAP_VISION : 0) | (req->has_tools ? DGON_CAP_TOOLS : 0);
     s->spec.need = dgon_registry_model_needs(reg, s->spec.model, caps);
     s->spec.context = req->context;
@@ -209,6 +211,10 @@ static const struct {
     {"/chat/completions", true, DGON_OP_CHAT, ask},
     {"/completions", true, DGON_OP_COMPLETION, ask},
     {"/embeddings", true, DGON_OP_EMBED, ask},
+    {"/responses", true, DGON_OP_RESPONSES, ask},
+    {"/messages", true, DGON_OP_MESSAGES, ask},
+    {"/messages/count_tokens", true, DGON_OP_COUNT_TOKENS, ask},
+    {"/rerank", true, DGON_OP_RERANK, ask},
     {"/models", false, DGON_OP_NONE, models},
 };
 
@@ -239,7 +245,7 @@ int mod_dgon_api_handler(request_rec *r)
     }
     dgon_error_set(
         &e, HTTP_NOT_FOUND, "unknown_url", NULL,
-        "There is nothing at this address. Use POST /v1/chat/completions, /v1/completions or "
-        "/v1/embeddings, or GET /v1/models.");
+        "There is nothing at this address. Use POST /v1/chat/completions, /v1/completions, "
+        "/v1/embeddings, /v1/responses, /v1/messages or /v1/rerank, or GET /v1/models.");
     return refuse(r, &e);
 }

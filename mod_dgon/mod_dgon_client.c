@@ -2,6 +2,7 @@
 
 #include "mod_dgon_error.h"
 
+#include "dgon/relay.h"
 #include "dgon/sched.h"
 #include "dgon/sse.h"
 
@@ -229,12 +230,7 @@ mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
     /* half an event or half an answer went out: nothing can be added to it */
     if (!s->streaming || s->in_event)
         return PUMP_BROKEN;
-    dgon_status st = dgon_buf_adds(out, "data: ");
-    if (st == DGON_OK)
-        st = dgon_error_write(out, &s->error);
-    if (st == DGON_OK)
-        st = dgon_buf_adds(out, "\n\ndata: [DONE]\n\n");
-    if (st != DGON_OK)
+    if (dgon_error_write_event(out, &s->error, (dgon_op)s->spec.op) != DGON_OK)
         return PUMP_BROKEN;
     return mod_dgon_client_write(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
 }
@@ -347,12 +343,16 @@ static void content_begins(mod_dgon_stream *s)
 static bool on_event(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
                      const dgon_ring_record *rec)
 {
+    bool first = !s->in_event, relay = dgon_op_is_relay((dgon_op)s->spec.op);
     mod_dgon_client_begin(s);
     content_begins(s);
-    if (!s->in_event && dgon_buf_adds(out, "data: ") != DGON_OK)
+    if (first && dgon_buf_adds(out, relay ? "event: " : "data: ") != DGON_OK)
         return false;
+    size_t at = out->len;
     s->in_event = rec->type == DGON_REC_EVENT_PART;
     if (!take_into(out, down, rec))
+        return false;
+    if (first && relay && dgon_relay_unfold(out, at) != DGON_OK)
         return false;
     s->events += rec->n;
     return s->in_event || dgon_buf_adds(out, "\n\n") == DGON_OK;
@@ -364,7 +364,8 @@ static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
     count(s, DGON_COUNT_EVENTS, s->events);
     mod_dgon_client_begin(s);
     if (s->streaming) {
-        if (s->in_event || dgon_buf_adds(out, "data: [DONE]\n\n") != DGON_OK)
+        bool done = !dgon_op_is_relay((dgon_op)s->spec.op);
+        if (s->in_event || (done && dgon_buf_adds(out, "data: [DONE]\n\n") != DGON_OK))
             return PUMP_BROKEN;
         return ended(s, out);
     }

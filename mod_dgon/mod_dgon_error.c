@@ -30,10 +30,15 @@ void mod_dgon_error_request_id(request_rec *r)
     apr_table_set(r->err_headers_out, "x-request-id", text);
 }
 
+dgon_op mod_dgon_error_op(const request_rec *r)
+{
+    return strstr(r->uri, "/v1/messages") != NULL ? DGON_OP_MESSAGES : DGON_OP_NONE;
+}
+
 dgon_status mod_dgon_error_prepare(request_rec *r, const dgon_error *e, dgon_buf *out)
 {
     dgon_buf_reset(out);
-    dgon_status st = dgon_error_write(out, e);
+    dgon_status st = dgon_error_write_for(out, e, mod_dgon_error_op(r));
     if (st != DGON_OK)
         return st;
     st = dgon_buf_adds(out, "\n");

@@ -1,4 +1,4 @@
-/* OpenAI's error object as an answer. */
+/* Errors as answers, in the form of OpenAI's API or of Anthropic's. */
 #ifndef MOD_DGON_ERROR_H
 #define MOD_DGON_ERROR_H
 
@@ -6,6 +6,8 @@
 
 #include "dgon/error.h"
 
+/* An operation of the API whose errors the path of r wants. */
+dgon_op mod_dgon_error_op(const request_rec *r);
 /* Worker: answers r with the error; returns what the handler must return (OK: the answer is
  * written). */
 int mod_dgon_error_send(request_rec *r, const dgon_error *e);

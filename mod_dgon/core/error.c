@@ -119,6 +119,93 @@ dgon_status dgon_error_write(dgon_buf *out, const dgon_error *e)
     return s;
 }
 
+/* Anthropic's words (docs.anthropic.com, "Errors"). */
+static const char *anthropic_type(int http)
+{
+    switch (http) {
+    case 401:
+        return "authentication_error";
+    case 403:
+        return "permission_error";
+    case 404:
+        return "not_found_error";
+    case 413:
+        return "request_too_large";
+    case 429:
+        return "rate_limit_error";
+    case 503:
+        return "overloaded_error";
+    case 504:
+        return "timeout_error";
+    default:
+        return http >= 500 ? "api_error" : "invalid_request_error";
+    }
+}
+
+static dgon_status write_anthropic(dgon_buf *out, const dgon_error *e)
+{
+    dgon_status s = dgon_buf_addf(
+        out,
+        "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", anthropic_type(e->http));
+    if (s == DGON_OK)
+        s = add_text(out, e->message);
+    return s == DGON_OK ? dgon_buf_adds(out, "}}") : s;
+}
+
+/* OpenAI's `error` event of a response, and beside it the object that its SDKs raise. */
+static dgon_status write_response_error(dgon_buf *out, const dgon_error *e)
+{
+    dgon_status s = dgon_buf_adds(out, "{\"type\":\"error\",\"message\":");
+    if (s == DGON_OK)
+        s = add_text(out, e->message);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(out, ",\"code\":");
+    if (s == DGON_OK)
+        s = add_text_or_null(out, e->code);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(out, ",\"param\":null,\"error\":");
+    size_t at = out->len;
+    if (s == DGON_OK)
+        s = write_object(out, e);
+    if (s != DGON_OK)
+        return s;
+    /* {"error":{…}} -> {…} */
+    static const char lead[] = "{\"error\":";
+    size_t n = out->len - at - (sizeof lead - 1);
+    memmove(out->data + at, out->data + at + sizeof lead - 1, n);
+    out->len = at + n; /* its last brace closes ours */
+    return DGON_OK;
+}
+
+static bool is_anthropic(dgon_op op)
+{
+    return op == DGON_OP_MESSAGES || op == DGON_OP_COUNT_TOKENS;
+}
+
+dgon_status dgon_error_write_for(dgon_buf *out, const dgon_error *e, dgon_op op)
+{
+    size_t before = out->len;
+    dgon_status s = is_anthropic(op) ? write_anthropic(out, e) : write_object(out, e);
+    if (s != DGON_OK)
+        out->len = before;
+    return s;
+}
+
+dgon_status dgon_error_write_event(dgon_buf *out, const dgon_error *e, dgon_op op)
+{
+    size_t before = out->len;
+    bool relay = dgon_op_is_relay(op);
+    dgon_status s = dgon_buf_adds(out, relay ? "event: error\ndata: " : "data: ");
+    if (s == DGON_OK)
+        s = op == DGON_OP_RESPONSES ? write_response_error(out, e)
+                                    : dgon_error_write_for(out, e, op);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(out, relay ? "\n\n" : "\n\ndata: [DONE]\n\n");
+    if (s != DGON_OK)
+        out->len = before;
+    return s;
+}
+
 static dgon_status pack_object(dgon_buf *out, const dgon_error *e, size_t message_len)
 {
     dgon_status s = dgon_buf_addf(out, "{\"status\":%d,\"code\":", http_or(e->http, 500));

@@ -9,6 +9,10 @@ static const struct {
     [DGON_OP_CHAT] = {"chat", "chatcmpl-"},
     [DGON_OP_COMPLETION] = {"completion", "cmpl-"},
     [DGON_OP_EMBED] = {"embed", "embd-"},
+    [DGON_OP_RESPONSES] = {"responses", "resp-"},
+    [DGON_OP_MESSAGES] = {"messages", "msg-"},
+    [DGON_OP_COUNT_TOKENS] = {"count_tokens", "count-"},
+    [DGON_OP_RERANK] = {"rerank", "rerank-"},
 };
 
 const char *dgon_op_str(dgon_op op)

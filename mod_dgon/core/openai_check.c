@@ -219,6 +219,16 @@ static dgon_status check_chat(dgon_check *k, const json_t *root, dgon_openai_req
     return s == DGON_OK ? check_format(k, root) : s;
 }
 
+/* The backend checks the rest. */
+static dgon_status check_relay(dgon_check *k, dgon_op op, const json_t *root,
+                               dgon_openai_request *r)
+{
+    json_t *stream;
+    dgon_status s = dgon_check_optional(k, root, "stream", DGON_IS_BOOL, &stream);
+    r->stream = json_is_true(stream) && (op == DGON_OP_RESPONSES || op == DGON_OP_MESSAGES);
+    return s;
+}
+
 static dgon_status check_root(dgon_check *k, dgon_op op, const json_t *root, dgon_openai_request *r)
 {
     if (!json_is_object(root))
@@ -234,8 +244,10 @@ static dgon_status check_root(dgon_check *k, dgon_op op, const json_t *root, dgo
         return dgon_openai_check_completion(k, root, r);
     case DGON_OP_EMBED:
         return dgon_openai_check_embed(k, root);
-    default:
+    case DGON_OP_CHAT:
         return check_chat(k, root, r);
+    default:
+        return check_relay(k, op, root, r);
     }
 }
 

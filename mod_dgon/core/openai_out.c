@@ -1,6 +1,7 @@
 /* The request for an OpenAI-compatible backend: the client's own bytes with three values replaced.
  */
 #include "dgon/openai.h"
+#include "dgon/relay.h"
 
 #include "tree_int.h"
 
@@ -197,6 +198,44 @@ dgon_status dgon_openai_request_out(dgon_buf *out, const char *body, size_t n, c
     if (s == DGON_OK)
         s = count > 0 ? splice(out, body, n, edits, count)
                       : by_tree(out, body, n, model, stream, want_usage);
+    if (s != DGON_OK)
+        out->len = before;
+    dgon_buf_fini(&name);
+    return s;
+}
+
+/* ---- a request that is passed on ---- */
+
+static dgon_status rename_by_tree(dgon_buf *out, const char *body, size_t n, const char *model)
+{
+    json_error_t err;
+    json_t *root;
+    dgon_status s = dgon_tree_load(&root, body, n, 0, &err);
+    if (s != DGON_OK)
+        return s;
+    if (!json_is_object(root))
+        s = DGON_EJSON;
+    else if (json_object_set_new(root, "model", json_string(model)) != 0)
+        s = DGON_ENOMEM;
+    else
+        s = dgon_tree_dump(out, root);
+    json_decref(root);
+    return s;
+}
+
+dgon_status dgon_relay_request_out(dgon_buf *out, const char *body, size_t n, const char *model)
+{
+    size_t before = out->len;
+    found f = {0};
+    dgon_buf name;
+    dgon_buf_init(&name, 6 * DGON_WIRE_NAME_MAX + 2);
+    dgon_status s = dgon_buf_add_json_string(&name, model, strlen(model));
+    if (s == DGON_OK && find(&f, body, n) && f.has_model) {
+        const edit e = {f.model.value, f.model.value_len, name.data, name.len};
+        s = splice(out, body, n, &e, 1);
+    } else if (s == DGON_OK) {
+        s = rename_by_tree(out, body, n, model);
+    }
     if (s != DGON_OK)
         out->len = before;
     dgon_buf_fini(&name);

@@ -1,6 +1,6 @@
-"""A model server that does what the question says: speaks OpenAI's and Ollama's API, and fails on demand.
+"""A model server that does what the question says: speaks OpenAI's, Anthropic's and Ollama's API, and fails on demand.
 
-The last user message is a JSON object (anything else means {}), see `Plan`. What happened to each request
+The last user message (prompt, input) is a JSON object (anything else means {}), see `Plan`. What happened to each request
 is told by GET /control/requests, in CLOCK_MONOTONIC seconds, which every process of a machine shares.
     fault_backend.py [--ollama] [--models a,b]      prints the port on its first line
 """
@@ -154,8 +154,8 @@ class Connection(asyncio.Protocol):
             return self.answer(200, {"models": []})
         if s.ollama and path == "/api/show":
             return self.answer(200, {"details": {}, "model_info": {}, "capabilities": ["completion", "tools", "thinking"]})
-        if path in ("/v1/chat/completions", "/api/chat"):
-            return await self.chat(path, headers, json.loads(body))
+        if path in SPEAKERS:
+            return await self.speak(path, headers, json.loads(body))
         return self.answer(404, {"error": "not found"})
 
     def control(self, path, body):
@@ -172,10 +172,13 @@ class Connection(asyncio.Protocol):
             return self.answer(200, {"connections": s.connections})
         return self.answer(404, {})
 
-    async def chat(self, path, headers, body):
-        text = next((m.get("content") for m in reversed(body.get("messages", [])) if m.get("role") == "user"), "")
+    async def speak(self, path, headers, body):
+        messages = body.get("input", body.get("messages", []))
+        text = body.get("prompt", messages)
+        if isinstance(text, list):
+            text = next((m.get("content") for m in reversed(messages) if m.get("role") == "user"), "")
         plan = self.server.force or Plan.of(text)
-        stream = body.get("stream", path == "/api/chat")
+        stream = body.get("stream", path.startswith("/api/"))
         r = self.record = Record(path, plan.label, stream, body, headers)
         self.server.records.append(r)
         if plan.before_head:
@@ -184,10 +187,8 @@ class Connection(asyncio.Protocol):
         if plan.status != 200:
             extra = f"Retry-After: {plan.retry_after}\r\n" if plan.retry_after else ""
             self.answer(plan.status, plan.answer.encode(), extra)
-        elif path == "/api/chat":
-            await Ollama(self, plan, body).run(stream)
         else:
-            await OpenAI(self, plan, body).run(stream)
+            await SPEAKERS[path](self, plan, body).run(stream)
         if not r.aborted and not self.gone.is_set():
             r.end = time.monotonic()
 
@@ -324,6 +325,91 @@ class OpenAI(Speaker):
                 "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if self.plan.tool else "stop"}]}
 
 
+class Completion(OpenAI):
+    """OpenAI's text completions."""
+
+    def chunk(self, text, finish=None):
+        return self.frame(json.dumps({
+            "id": "cmpl-of-the-backend", "object": "text_completion", "created": 1, "model": self.model,
+            "choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": finish}]}).encode())
+
+    def opening(self):
+        return b""
+
+    def token(self, text):
+        return self.chunk(text)
+
+    def ending(self):
+        return super().ending().replace(b'"text": {}', b'"text": ""')
+
+    def whole(self):
+        return {"id": "x", "object": "text_completion", "created": 1, "model": self.model, "usage": self.usage(),
+                "choices": [{"index": 0, "text": "".join(f"{i}:0 " for i in range(self.plan.tokens)), "finish_reason": "stop", "logprobs": None}]}
+
+
+class Responses(Speaker):
+    """OpenAI's Responses."""
+
+    content_type = "text/event-stream"
+    name = "response.output_text.delta"
+
+    def frame(self, data, name=None):
+        return b"event: " + (name or self.name).encode() + b"\ndata: " + data + b"\n\n"
+
+    def event(self, name, **more):
+        return self.frame(json.dumps({"type": name, **more}).encode(), name)
+
+    def response(self, status, **more):
+        return {"id": "resp_1", "object": "response", "created_at": 1, "status": status, "model": self.model, "output": [],
+                "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], **more}
+
+    def done(self):
+        return self.response("completed", usage={"input_tokens": 7, "output_tokens": self.plan.tokens, "total_tokens": 7 + self.plan.tokens})
+
+    def opening(self):
+        return self.event("response.created", sequence_number=0, response=self.response("in_progress"))
+
+    def token(self, text):
+        return self.event(self.name, sequence_number=1, item_id="msg_1", output_index=0, content_index=0, delta=text, logprobs=[])
+
+    def ending(self):
+        return self.event("response.completed", sequence_number=2, response=self.done())
+
+    def error(self):
+        return b'{"type": "error", "code": "server_error", "message": "the backend ran out of memory", "param": null}'
+
+    def whole(self):
+        return self.done()
+
+
+class Messages(Responses):
+    """Anthropic's messages."""
+
+    name = "content_block_delta"
+
+    def message(self, **more):
+        return {"id": "msg_1", "type": "message", "role": "assistant", "model": self.model, "content": [], "stop_reason": None, "stop_sequence": None,
+                "usage": {"input_tokens": 7, "output_tokens": 0}, **more}
+
+    def opening(self):
+        return self.event("message_start", message=self.message()) + self.event(
+            "content_block_start", index=0, content_block={"type": "text", "text": ""})
+
+    def token(self, text):
+        return self.event(self.name, index=0, delta={"type": "text_delta", "text": text})
+
+    def ending(self):
+        return self.event("content_block_stop", index=0) + self.event(
+            "message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": self.plan.tokens}) + self.event("message_stop")
+
+    def error(self):
+        return b'{"type": "error", "error": {"type": "api_error", "message": "the backend ran out of memory"}}'
+
+    def whole(self):
+        text = "".join(f"{i}:0 " for i in range(self.plan.tokens))
+        return self.message(content=[{"type": "text", "text": text}], stop_reason="end_turn", usage={"input_tokens": 7, "output_tokens": self.plan.tokens})
+
+
 class Ollama(Speaker):
     content_type = "application/x-ndjson"
 
@@ -360,6 +446,9 @@ class Ollama(Speaker):
         if self.plan.tool:
             message = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "get_weather", "arguments": {"city": "Paris"}}}]}
         return {"model": self.model, "created_at": "2026-01-01T00:00:00Z", "message": message, **self.last()}
+
+
+SPEAKERS = {"/v1/chat/completions": OpenAI, "/v1/completions": Completion, "/v1/responses": Responses, "/v1/messages": Messages, "/api/chat": Ollama}
 
 
 async def main():

@@ -51,13 +51,16 @@ def sdk(fleet):
 
 
 def post(url, path, body):
-    """(status, body) of a plain request."""
+    """(status, body) of a plain request; body None if it is no JSON."""
     request = urllib.request.Request(url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as r:
             return r.status, json.load(r)
     except urllib.error.HTTPError as e:
-        return e.code, json.load(e)
+        try:
+            return e.code, json.load(e)
+        except ValueError:
+            return e.code, None
 
 
 def both(fleet, path, body):
@@ -167,6 +170,47 @@ def test_tokens_instead_of_text(sdk, fleet):
         return
     direct, ours = both(fleet, "/v1/embeddings", ask)
     assert numbers(ours[1]) == numbers(direct[1])
+
+
+def said(events):
+    """The text of a stream of named events, and their names without repetitions."""
+    names, text = [], ""
+    for block in events.strip().split("\n\n"):
+        lines = dict(l.split(": ", 1) for l in block.split("\n") if ": " in l and not l.startswith(":"))
+        if lines.get("data", "[DONE]") == "[DONE]":
+            continue
+        data = json.loads(lines["data"])
+        name = lines.get("event", data["type"])
+        names += [name] * (not names or names[-1] != name)
+        delta = data.get("delta", "")
+        text += delta if isinstance(delta, str) else delta.get("text", "")
+    return names, text
+
+
+@pytest.mark.parametrize("prompt", ["Hello", "Count from 1 to 20.", "Say exactly: green door seven wolf"])
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/messages"])
+def test_relay_is_the_servers_own(fleet, path, prompt):
+    ask = {"model": fleet.chat, "temperature": 0}
+    ask |= {"input": prompt} if path == "/v1/responses" else {"max_tokens": 100, "messages": [{"role": "user", "content": prompt}]}
+    direct, ours = both(fleet, path, ask)
+    assert direct[0] == ours[0] == 200, (direct, ours)
+    part = "output" if path == "/v1/responses" else "content"
+    strip = lambda v: [{k: w for k, w in o.items() if k != "id"} for o in v]  # noqa: E731
+    assert strip(ours[1][part]) == strip(direct[1][part]) and set(ours[1]) == set(direct[1])
+    streams = []
+    for url in (fleet.direct[fleet.chat], fleet.url):
+        request = urllib.request.Request(url + path, json.dumps({**ask, "stream": True}).encode(), {"Content-Type": "application/json"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as r:
+            streams.append(said(r.read().decode()))
+    assert streams[0] == streams[1] and len(streams[0][1]) > 5
+
+
+def test_count_tokens(fleet):
+    direct, ours = both(fleet, "/v1/messages/count_tokens", {"model": fleet.chat, "messages": [{"role": "user", "content": "Hello"}]})
+    if direct[0] != 200:
+        assert ours[0] == 400 and "count_tokens" in ours[1]["error"]["message"], ours
+    else:
+        assert ours == direct
 
 
 def test_image_to_a_model_without_eyes(fleet):

@@ -3,6 +3,7 @@
 #define DGON_ERROR_H
 
 #include "dgon/buf.h"
+#include "dgon/op.h"
 
 #include <stdbool.h>
 
@@ -26,6 +27,12 @@ void dgon_error_set(dgon_error *e, int http, const char *code, const char *param
                     ...) DGON_PRINTF(5, 6);
 /* Appends {"error":{"message":…,"type":…,"param":…,"code":…}}, one line, all four keys. */
 DGON_MUST_USE dgon_status dgon_error_write(dgon_buf *out, const dgon_error *e);
+
+/* The same in the form of the API to which the operation belongs: of Anthropic's
+ * {"type":"error","error":{"type":…,"message":…}}. */
+DGON_MUST_USE dgon_status dgon_error_write_for(dgon_buf *out, const dgon_error *e, dgon_op op);
+/* Appends what ends a stream of that operation in mid-way, as events: clients raise it. */
+DGON_MUST_USE dgon_status dgon_error_write_event(dgon_buf *out, const dgon_error *e, dgon_op op);
 
 /* For logs: e->code if it is one of this list's, "-" if there is none, else "other". A code that a
  * backend chose may quote the prompt. Static string. */

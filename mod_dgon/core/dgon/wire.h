@@ -30,7 +30,7 @@
  *       each job starts with; ping, hangup: seconds, for the agent's liveness timer.
  *   {"type":"job","job":17,"attempt":1,"op":"chat","model":"tiny-chat","public":"tiny-chat",
  *    "id":"chatcmpl-...","created":1700000000,"stream":true,"body":1234,"deadline":120000}
- *       op: chat, completion, embed (op.h); the body is that of OpenAI's API. body: length of the request body that follows in BODY records; deadline: ms for the first
+ *       op: a word of op.h; the body is the client's. body: length of the request body that follows in BODY records; deadline: ms for the first
  *       token, a hint. traceparent (W3C) is added when the client sent one.
  *   {"type":"goaway","reason":"restart","drain":30}
  *       This process ends within `drain` seconds: dial a new link now. Jobs go on coming on this
@@ -83,7 +83,8 @@ typedef enum dgon_rec {
     DGON_REC_NONE = 0,
     DGON_REC_BODY = 1,   /* gateway -> agent: next piece of the request body */
     DGON_REC_STATUS = 2, /* agent -> gateway: u16 big-endian; 102 = accepted */
-    DGON_REC_EVENT = 3,  /* one JSON text in UTF-8 without control characters, or its last piece */
+    DGON_REC_EVENT = 3,  /* one JSON text in UTF-8 without control characters, or its last piece;
+                            before it, where op.h says so, the event's name and a blank */
     DGON_REC_EVENT_PART = 4, /* a piece of a long event, more follows; may cut a character */
     DGON_REC_RAW = 5,        /* piece of a non-streamed JSON answer */
     DGON_REC_END = 6,       /* success; JSON {"usage":{…}|null,"finish":"stop","timings":{…}} */

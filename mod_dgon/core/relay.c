@@ -1,0 +1,205 @@
+#include "dgon/relay.h"
+
+#include "chat_int.h"
+#include "openai_int.h"
+#include "tree_int.h"
+
+#include "dgon/utf8.h"
+
+#include <string.h>
+
+/* ---- what an event says ---- */
+
+static bool is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-';
+}
+
+static bool is_name(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!is_name_char(p[i]))
+            return false;
+    }
+    return n > 0 && n <= DGON_RELAY_NAME_MAX;
+}
+
+/* The name that the event has, or that its data gives itself. False: none. */
+static bool name_of(const dgon_sse_event *ev, const json_t *root,
+                    char name[DGON_RELAY_NAME_MAX + 1])
+{
+    const char *type = dgon_tree_str(root, "type");
+    const char *p = ev->event_len > 0 ? ev->event : type;
+    size_t n = ev->event_len > 0 ? ev->event_len : type != NULL ? strlen(type) : 0;
+    if (!is_name(p, n))
+        return false;
+    memcpy(name, p, n);
+    name[n] = '\0';
+    return true;
+}
+
+static bool is_one_of(const char *name, const char *const *list)
+{
+    while (*list != NULL && strcmp(name, *list) != 0)
+        list++;
+    return *list != NULL;
+}
+
+static bool is_last(dgon_op op, const char *name)
+{
+    static const char *const responses[] = {"response.completed", "response.incomplete",
+                                            "response.failed", "response.cancelled", NULL};
+    static const char *const messages[] = {"message_stop", NULL};
+    return is_one_of(name, op == DGON_OP_RESPONSES ? responses : messages);
+}
+
+/* ---- usage ---- */
+
+static void take_usage(dgon_chat *c, const json_t *usage)
+{
+    const json_t *in = json_object_get(usage, "input_tokens_details");
+    const json_t *out = json_object_get(usage, "output_tokens_details");
+    if (!json_is_object(usage))
+        return;
+    c->usage.known = true;
+    c->usage.prompt = dgon_tree_int(usage, "input_tokens", c->usage.prompt);
+    if (c->usage.prompt == 0)
+        c->usage.prompt = dgon_tree_int(usage, "prompt_tokens", 0);
+    c->usage.completion = dgon_tree_int(usage, "output_tokens", c->usage.completion);
+    c->usage.cached = dgon_tree_int(in, "cached_tokens", c->usage.cached);
+    /* Anthropic's input_tokens are those that were not in the cache */
+    int64_t cached = dgon_tree_int(usage, "cache_read_input_tokens", -1);
+    if (cached >= 0 && json_object_get(usage, "input_tokens") != NULL) {
+        c->usage.cached = cached;
+        c->usage.prompt += cached + dgon_tree_int(usage, "cache_creation_input_tokens", 0);
+    }
+    c->usage.reasoning = dgon_tree_int(out, "reasoning_tokens", c->usage.reasoning);
+}
+
+static void usage_of(dgon_chat *c, const json_t *root)
+{
+    take_usage(c, json_object_get(root, "usage"));
+    take_usage(c, json_object_get(json_object_get(root, "response"), "usage"));
+    take_usage(c, json_object_get(json_object_get(root, "message"), "usage"));
+}
+
+/* ---- one event ---- */
+
+/* {"type":"error","message":…}, as a response's stream has it, beside the usual objects. */
+static bool is_error(dgon_chat *c, const char *name, const dgon_sse_event *ev, const json_t *root)
+{
+    if (dgon_openai_error_in(&c->error, 0, root))
+        return true;
+    if (!ev->error_field && strcmp(name, "error") != 0)
+        return false;
+    int64_t http = dgon_tree_int(root, "code", 502);
+    dgon_backend_error_map(&c->error, http >= 400 && http < 600 ? (int)http : 502,
+                           dgon_tree_str(root, "message"), dgon_tree_str(root, "code"), NULL);
+    return true;
+}
+
+/* As it came if that is one line of good text. */
+static dgon_status put_data(dgon_buf *out, const dgon_sse_event *ev, const json_t *root)
+{
+    dgon_utf8 u = {0};
+    if (dgon_utf8_feed(&u, ev->data, ev->data_len, true) == DGON_OK && dgon_utf8_complete(&u))
+        return dgon_buf_add(out, ev->data, ev->data_len);
+    return dgon_tree_dump(out, root);
+}
+
+static dgon_status event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon_sse_event *ev,
+                         const json_t *root, const dgon_chat_sink *to)
+{
+    char name[DGON_RELAY_NAME_MAX + 1];
+    if (!json_is_object(root) || !name_of(ev, root, name))
+        return DGON_EJSON;
+    if (is_error(c, name, ev, root)) {
+        c->error.retryable = c->error.retryable && c->roles == 0;
+        return DGON_EBACKEND;
+    }
+    usage_of(c, root);
+    bool last = is_last(op, name);
+    dgon_buf_reset(out);
+    dgon_status s = dgon_buf_addf(out, "%s ", name);
+    if (s == DGON_OK)
+        s = put_data(out, ev, root);
+    if (s != DGON_OK)
+        return s;
+    c->roles |= 1; /* a part has gone out */
+    c->tokens++;
+    s = to->fn(to->user, out->data, out->len);
+    if (s == DGON_OK && last) {
+        dgon_chat_note_finish(c, 0, "stop");
+        c->done_seen = true;
+    }
+    return s == DGON_OK && last ? DGON_DONE : s;
+}
+
+dgon_status dgon_relay_event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon_sse_event *ev,
+                             dgon_chat_emit_fn fn, void *user)
+{
+    const dgon_chat_sink to = {out, fn, user};
+    json_t *root;
+    if (c->error.http != 0)
+        return DGON_EBACKEND;
+    if (c->done_seen)
+        return DGON_DONE;
+    if (ev->data_len == 6 && memcmp(ev->data, "[DONE]", 6) == 0)
+        return DGON_OK;
+    dgon_status s = dgon_tree_load_backend(&root, ev->data, ev->data_len);
+    if (s == DGON_OK) {
+        s = event(c, op, out, ev, root, &to);
+        json_decref(root);
+    }
+    if (s == DGON_EJSON)
+        return dgon_chat_bad_line(c);
+    if (s == DGON_OK)
+        c->bad_lines = 0;
+    return s;
+}
+
+/* ---- the whole answer ---- */
+
+dgon_status dgon_relay_answer(dgon_chat *c, dgon_op op, dgon_buf *out, const char *p, size_t n)
+{
+    json_t *root;
+    (void)op;
+    dgon_status s = dgon_tree_load_backend(&root, p, n);
+    if (s == DGON_EJSON)
+        return dgon_chat_fail(c, "The backend's answer is not JSON.");
+    if (s != DGON_OK)
+        return s;
+    if (!json_is_object(root))
+        s = dgon_chat_fail(c, "The backend's answer is not a JSON object.");
+    else if (dgon_openai_error_in(&c->error, 0, root))
+        s = DGON_EBACKEND;
+    else
+        usage_of(c, root);
+    json_decref(root);
+    if (s == DGON_OK)
+        s = dgon_buf_add(out, p, n);
+    if (s == DGON_OK)
+        dgon_chat_note_finish(c, 0, "stop");
+    return s;
+}
+
+/* ---- in the gateway ---- */
+
+dgon_status dgon_relay_unfold(dgon_buf *out, size_t at)
+{
+    static const char between[] = "\ndata: ";
+    const char *blank = memchr(out->data + at, ' ', out->len - at);
+    size_t n = blank != NULL ? (size_t)(blank - out->data) - at : 0;
+    if (!is_name(out->data + at, n))
+        return DGON_EJSON;
+    dgon_status s = dgon_buf_reserve(out, sizeof between);
+    if (s != DGON_OK)
+        return s;
+    char *to = out->data + at + n;
+    size_t rest = out->len - at - n - 1;
+    memmove(to + sizeof between - 1, to + 1, rest);
+    memcpy(to, between, sizeof between - 1);
+    out->len = at + n + sizeof between - 1 + rest;
+    return DGON_OK;
+}
