@@ -15,9 +15,20 @@ const agent_backend_ops *agent_backend_ops_get(agent_kind k)
     return NULL;
 }
 
+const agent_backend_ops *agent_backend_translation(const agent_backend_ops *kind, dgon_op op)
+{
+    if (!dgon_op_is_relay(op)) {
+        return kind;
+    }
+    return dgon_op_form(op) == DGON_FORM_LINES && kind->kind == AGENT_KIND_OPENAI
+               ? &agent_backend_front
+               : &agent_backend_relay;
+}
+
 size_t agent_backend_answer_max(dgon_op op)
 {
-    return op == DGON_OP_EMBED ? DGON_EMBED_ANSWER_MAX : DGON_CHAT_ANSWER_MAX;
+    return op == DGON_OP_EMBED || op == DGON_OP_OLLAMA_EMBED ? DGON_EMBED_ANSWER_MAX
+                                                             : DGON_CHAT_ANSWER_MAX;
 }
 
 dgon_status agent_exchange_init(agent_exchange *x, const agent_exchange_job *job, dgon_status s,

@@ -9,6 +9,7 @@
 #include "dgon/embed.h"
 #include "dgon/ndjson.h"
 #include "dgon/ollama.h"
+#include "dgon/ollama_front.h"
 #include "dgon/op.h"
 #include "dgon/openai.h"
 #include "dgon/relay.h"
@@ -40,6 +41,10 @@ typedef struct agent_exchange {
         dgon_sse sse;
         dgon_ndjson ndjson;
         agent_echo echo;
+        struct {
+            dgon_sse sse;
+            dgon_ollama_front lines;
+        } front;
     } u;
 } agent_exchange;
 
@@ -59,7 +64,8 @@ typedef struct agent_backend_ops {
     /* Paths behind the backend's url, from these fixed lists only. ask: NULL, it cannot do that;
      * "": no HTTP, `step` makes the answer. */
     const char *ask[DGON_OP_MAX], *models, *more;
-    /* Sets up the exchange and appends the request's body. On failure e is filled. */
+    /* Sets up the exchange and appends the request's body. On failure e is filled. DGON_DONE:
+     * nothing is asked, the answer was emitted or stands in x->out. */
     dgon_status (*begin)(agent_exchange *x, const agent_exchange_job *job, dgon_buf *request,
                          dgon_error *e);
     /* Next bytes of a streamed answer with status 200; DGON_DONE: the answer said it is over. */
@@ -80,8 +86,12 @@ typedef struct agent_backend_ops {
     dgon_status (*more_in)(const char *p, size_t n, dgon_model_fn fn, void *user, uint32_t *slots);
 } agent_backend_ops;
 
-/* The translation of operations that are passed on as they are (op.h), to any kind with HTTP. */
+/* Translations for other APIs than the backend's kind has by itself: what is passed on (op.h), and
+ * Ollama's own to OpenAI's. */
 extern const agent_backend_ops agent_backend_relay;
+extern const agent_backend_ops agent_backend_front;
+/* The translation for such a job: one of these, or the kind's own. */
+const agent_backend_ops *agent_backend_translation(const agent_backend_ops *kind, dgon_op op);
 extern const agent_backend_ops agent_backend_openai;
 extern const agent_backend_ops agent_backend_ollama;
 extern const agent_backend_ops agent_backend_echo;

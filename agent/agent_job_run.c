@@ -270,6 +270,16 @@ void agent_job_run(agent_job *j)
     j->x.user = j;
     j->begun = true;
     dgon_status s = j->ops->begin(&j->x, &job, &request, &e);
+    if (s == DGON_DONE) {
+        dgon_buf_fini(&request);
+        s = j->stream ? DGON_OK : agent_job_put_raw(j, j->x.out.data, j->x.out.len);
+        if (s == DGON_OK) {
+            job_end(j);
+        } else {
+            job_broken(j, s);
+        }
+        return;
+    }
     if (s != DGON_OK) {
         dgon_buf_fini(&request);
         agent_job_fail(j, &e);

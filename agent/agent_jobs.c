@@ -104,7 +104,7 @@ static agent_job *job_create(agent_jobs *t, agent_link *l, const dgon_ctl *c, ag
     j->link = l;
     j->backend = b;
     j->path = b->ops->ask[dgon_op_of(c->op)];
-    j->ops = dgon_op_is_relay(dgon_op_of(c->op)) ? &agent_backend_relay : b->ops;
+    j->ops = agent_backend_translation(b->ops, dgon_op_of(c->op));
     j->number = c->job;
     j->attempt = (uint8_t)c->attempt;
     j->op = dgon_op_of(c->op);

@@ -1,5 +1,6 @@
 #include "mod_dgon_api.h"
 
+#include "mod_dgon_body.h"
 #include "mod_dgon_client.h"
 #include "mod_dgon_error.h"
 #include "mod_dgon_models.h"
@@ -15,7 +16,7 @@
 
 #include <string.h>
 
-static int refuse(request_rec *r, const dgon_error *e)
+int mod_dgon_api_refuse(request_rec *r, const dgon_error *e)
 {
     mod_dgon_engine *engine = mod_dgon_engine_get();
     if (engine != NULL)
@@ -23,14 +24,14 @@ static int refuse(request_rec *r, const dgon_error *e)
     return mod_dgon_error_send(r, e);
 }
 
-static int not_allowed(request_rec *r, const char *allow)
+int mod_dgon_api_not_allowed(request_rec *r, const char *allow)
 {
     dgon_error e;
     apr_table_setn(r->err_headers_out, "Allow", allow);
     dgon_error_set(&e, HTTP_METHOD_NOT_ALLOWED, "method_not_supported", NULL,
                    "Method %s is not allowed here: use %s.",
                    r->method_number == M_INVALID ? "(unknown)" : r->method, allow);
-    return refuse(r, &e);
+    return mod_dgon_api_refuse(r, &e);
 }
 
 /* A browser sends a cross-site form as another type without asking; only JSON asks first. */
@@ -43,77 +44,29 @@ static bool is_json(request_rec *r)
     return n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0;
 }
 
-static bool too_large(dgon_error *e, const mod_dgon_conf *conf)
+uint32_t mod_dgon_api_model(dgon_registry *reg, const char *name, bool tags)
 {
-    dgon_error_set(e, HTTP_REQUEST_ENTITY_TOO_LARGE, "request_too_large", NULL,
-                   "The request body is larger than %" APR_INT64_T_FMT
-                   " bytes (DgonMaxRequestBody).",
-                   (apr_int64_t)conf->max_body);
-    return false;
+    static const char latest[] = ":latest";
+    size_t n = strlen(name), tag = sizeof(latest) - 1;
+    uint32_t model = dgon_registry_model(reg, name, n);
+    if (model != DGON_NONE || !tags)
+        return model;
+    if (n > tag && strcmp(name + n - tag, latest) == 0)
+        return dgon_registry_model(reg, name, n - tag);
+    char with[DGON_WIRE_NAME_MAX + sizeof(latest)];
+    if (strchr(name, ':') != NULL || n > DGON_WIRE_NAME_MAX - tag)
+        return DGON_NONE;
+    memcpy(with, name, n);
+    memcpy(with + n, latest, sizeof(latest));
+    return dgon_registry_model(reg, with, n + tag);
 }
 
-/* Reads the body through httpd's own readers only. False: e is filled. */
-static bool read_body(request_rec *r, const mod_dgon_conf *conf, dgon_buf *body, dgon_error *e)
-{
-    const char *length = apr_table_get(r->headers_in, "Content-Length");
-    if (length != NULL) {
-        char *end = NULL;
-        apr_off_t n = 0;
-        if (apr_strtoff(&n, length, &end, 10) == APR_SUCCESS && n > conf->max_body) {
-            r->connection->keepalive = AP_CONN_CLOSE;
-            return too_large(e, conf);
-        }
-    }
-    apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-    for (bool eos = false; !eos;) {
-        apr_status_t rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ,
-                                         HUGE_STRING_LEN);
-        if (rv != APR_SUCCESS) {
-            int status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
-            r->connection->keepalive = AP_CONN_CLOSE;
-            if (status == HTTP_REQUEST_ENTITY_TOO_LARGE)
-                return too_large(e, conf);
-            dgon_error_set(e, status >= 400 ? status : HTTP_BAD_REQUEST, NULL, NULL,
-                           "The request body could not be read to its end.");
-            return false;
-        }
-        for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
-             b = APR_BUCKET_NEXT(b)) {
-            const char *data;
-            apr_size_t n;
-            if (APR_BUCKET_IS_EOS(b)) {
-                eos = true;
-                break;
-            }
-            if (APR_BUCKET_IS_METADATA(b))
-                continue;
-            if (apr_bucket_read(b, &data, &n, APR_BLOCK_READ) != APR_SUCCESS) {
-                r->connection->keepalive = AP_CONN_CLOSE;
-                dgon_error_set(e, HTTP_BAD_REQUEST, NULL, NULL,
-                               "The request body could not be read.");
-                return false;
-            }
-            dgon_status st = dgon_buf_add(body, data, n);
-            if (st == DGON_ETOOBIG) {
-                r->connection->keepalive = AP_CONN_CLOSE;
-                return too_large(e, conf);
-            }
-            if (st != DGON_OK) {
-                dgon_error_set(e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
-                               "The gateway is short of memory.");
-                return false;
-            }
-        }
-        apr_brigade_cleanup(bb);
-    }
-    apr_brigade_destroy(bb);
-    return true;
-}
-
-static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_error *e)
+static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_op op,
+                       dgon_error *e)
 {
     memcpy(s->model, req->model, sizeof(s->model));
-    s->spec.model = dgon_registry_model(s->engine->registry, s->model, strlen(s->model));
+    s->spec.model =
+        mod_dgon_api_model(s->engine->registry, s->model, dgon_op_form(op) == DGON_FORM_LINES);
     if (s->spec.model != DGON_NONE)
         return true;
     dgon_error_set(e, HTTP_NOT_FOUND, "model_not_found", "model",
@@ -121,6 +74,20 @@ static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_
                    dgon_wire_is_model_name(s->model, strlen(s->model)) ? s->model
                                                                        : "(invalid name)");
     return false;
+}
+
+static uint32_t cap_of(dgon_op op)
+{
+    switch (op) {
+    case DGON_OP_EMBED:
+    case DGON_OP_OLLAMA_EMBED:
+    case DGON_OP_OLLAMA_EMBEDDINGS:
+        return DGON_CAP_EMBED;
+    case DGON_OP_RERANK:
+        return 0;
+    default:
+        return DGON_CAP_COMPLETION;
+    }
 }
 
 /* What the request needs must be there on some agent; else it would fail there, later. */
@@ -134,10 +101,8 @@ static bool find_need(mod_dgon_stream *s, const dgon_openai_request *req, dgon_o
                  {DGON_CAP_EMBED, "model", "does not make embeddings"},
                  {DGON_CAP_COMPLETION, "model", "makes embeddings only"}};
     dgon_registry *reg = s->engine->registry;
-    uint32_t caps = (op == DGON_OP_EMBED    ? DGON_CAP_EMBED
-                     : op == DGON_OP_RERANK ? 0
-                                            : DGON_CAP_COMPLETION) |
-                    (req->has_image ? DGON_CAP_VISION : 0) | (req->has_tools ? DGON_CAP_TOOLS : 0);
+    uint32_t caps =
+        cap_of(op) | (req->has_image ? DGON_CAP_VISION : 0) | (req->has_tools ? DGON_CAP_TOOLS : 0);
     s->spec.need = dgon_registry_model_needs(reg, s->spec.model, caps);
     s->spec.context = req->context;
     if (dgon_registry_model_can(reg, s->spec.model, s->spec.need, s->spec.context))
@@ -157,39 +122,47 @@ static bool find_need(mod_dgon_stream *s, const dgon_openai_request *req, dgon_o
     return false;
 }
 
-/* A request that an agent's model answers. */
-static int ask(request_rec *r, mod_dgon_engine *engine, dgon_op op, const char *rest)
+int mod_dgon_api_ask(request_rec *r, mod_dgon_engine *engine, dgon_op op)
 {
     const mod_dgon_conf *conf = mod_dgon_config_get(r->server);
     dgon_openai_request req;
     dgon_error e;
-    (void)rest;
 
     if (r->method_number != M_POST)
-        return not_allowed(r, "POST");
-    if (!is_json(r) || apr_table_get(r->headers_in, "Content-Encoding") != NULL) {
+        return mod_dgon_api_not_allowed(r, "POST");
+    /* Ollama's own clients name no type; a browser that was not asked cannot send one either */
+    bool typed = is_json(r) || (dgon_op_form(op) == DGON_FORM_LINES &&
+                                apr_table_get(r->headers_in, "Content-Type") == NULL &&
+                                apr_table_get(r->headers_in, "Origin") == NULL);
+    if (!typed || apr_table_get(r->headers_in, "Content-Encoding") != NULL) {
         dgon_error_set(
             &e, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", NULL,
             "Send the body as Content-Type: application/json, without Content-Encoding.");
-        return refuse(r, &e);
+        return mod_dgon_api_refuse(r, &e);
     }
     mod_dgon_stream *s = mod_dgon_client_create(r, engine, conf);
-    if (!read_body(r, conf, &s->body, &e))
-        return refuse(r, &e);
+    if (!mod_dgon_body_read(r, conf->max_body, &s->body, &e))
+        return mod_dgon_api_refuse(r, &e);
     if (dgon_openai_check(&req, op, s->body.data, s->body.len, &e) != DGON_OK)
-        return refuse(r, &e);
-    if (!find_model(s, &req, &e) || !find_need(s, &req, op, &e))
-        return refuse(r, &e);
+        return mod_dgon_api_refuse(r, &e);
+    if (!find_model(s, &req, op, &e) || !find_need(s, &req, op, &e))
+        return mod_dgon_api_refuse(r, &e);
     s->streaming = req.stream;
     s->spec.op = (uint8_t)op;
     return mod_dgon_client_run(s);
+}
+
+static int ask(request_rec *r, mod_dgon_engine *engine, dgon_op op, const char *rest)
+{
+    (void)rest;
+    return mod_dgon_api_ask(r, engine, op);
 }
 
 static int models(request_rec *r, mod_dgon_engine *engine, dgon_op op, const char *rest)
 {
     (void)op;
     if (r->method_number != M_GET)
-        return not_allowed(r, "GET, HEAD");
+        return mod_dgon_api_not_allowed(r, "GET, HEAD");
     if (*rest == '\0' || strcmp(rest, "/") == 0)
         return mod_dgon_models_list(r, engine);
     /* with AllowEncodedSlashes NoDecode the SDKs' %2F arrives as it was sent */
@@ -218,21 +191,31 @@ static const struct {
     {"/models", false, DGON_OP_NONE, models},
 };
 
+mod_dgon_engine *mod_dgon_api_engine(request_rec *r, int *status)
+{
+    dgon_error e;
+    mod_dgon_error_request_id(r);
+    mod_dgon_engine *engine = mod_dgon_engine_get();
+    if (engine != NULL && !atomic_load(&engine->stopping))
+        return engine;
+    dgon_error_set(&e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL, "%s",
+                   engine != NULL ? "The gateway restarts. Send the request again."
+                                  : "This gateway process could not join the job registry; "
+                                    "see the server's error log.");
+    e.retry_after = 5;
+    *status = mod_dgon_api_refuse(r, &e);
+    return NULL;
+}
+
 int mod_dgon_api_handler(request_rec *r)
 {
     dgon_error e;
     if (r->handler == NULL || strcmp(r->handler, "dgon-api") != 0)
         return DECLINED;
-    mod_dgon_error_request_id(r);
-    mod_dgon_engine *engine = mod_dgon_engine_get();
-    if (engine == NULL || atomic_load(&engine->stopping)) {
-        dgon_error_set(&e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL, "%s",
-                       engine != NULL ? "The gateway restarts. Send the request again."
-                                      : "This gateway process could not join the job registry; "
-                                        "see the server's error log.");
-        e.retry_after = 5;
-        return refuse(r, &e);
-    }
+    int status = OK;
+    mod_dgon_engine *engine = mod_dgon_api_engine(r, &status);
+    if (engine == NULL)
+        return status;
     const char *v1 = strstr(r->uri, "/v1");
     const char *path = v1 != NULL ? v1 + 3 : r->uri;
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
@@ -247,5 +230,5 @@ int mod_dgon_api_handler(request_rec *r)
         &e, HTTP_NOT_FOUND, "unknown_url", NULL,
         "There is nothing at this address. Use POST /v1/chat/completions, /v1/completions, "
         "/v1/embeddings, /v1/responses, /v1/messages or /v1/rerank, or GET /v1/models.");
-    return refuse(r, &e);
+    return mod_dgon_api_refuse(r, &e);
 }

@@ -1,9 +1,23 @@
-/* Handler dgon-api: OpenAI's paths. */
+/* Handler dgon-api: OpenAI's and Anthropic's paths; and what other APIs' handlers share with it. */
 #ifndef MOD_DGON_API_H
 #define MOD_DGON_API_H
 
-#include "mod_dgon_private.h"
+#include "mod_dgon_engine.h"
+
+#include "dgon/error.h"
 
 int mod_dgon_api_handler(request_rec *r);
+
+/* All: worker; those that return int return what the handler must return. */
+
+/* The engine, and an x-request-id in any case; NULL: the request was answered, *status is what to
+ * return. */
+mod_dgon_engine *mod_dgon_api_engine(request_rec *r, int *status);
+/* POST: checks the request, makes it a job and answers it. */
+int mod_dgon_api_ask(request_rec *r, mod_dgon_engine *engine, dgon_op op);
+int mod_dgon_api_refuse(request_rec *r, const dgon_error *e);
+int mod_dgon_api_not_allowed(request_rec *r, const char *allow);
+/* Index of a model's name; tags: "name" and "name:latest" are the same. DGON_NONE: unknown. */
+uint32_t mod_dgon_api_model(dgon_registry *reg, const char *name, bool tags);
 
 #endif

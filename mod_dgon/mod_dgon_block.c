@@ -1,6 +1,6 @@
 /* The blocking loop: a worker waits for its stream's records itself. HTTP/2 streams, worker and
  * prefork MPM. */
-#include "mod_dgon_client.h"
+#include "mod_dgon_client_int.h"
 #include "mod_dgon_error.h"
 
 #include <http_core.h>
@@ -30,7 +30,7 @@ static int get_thread_fd(void)
 static bool half_closed(mod_dgon_stream *s)
 {
     dgon_buf comment;
-    if (!s->streaming || s->in_event)
+    if (!mod_dgon_client_comments(s) || s->in_event)
         return false;
     dgon_buf_init(&comment, 64);
     bool ok = mod_dgon_client_probe(s, &comment);

@@ -185,10 +185,16 @@ bool mod_dgon_client_write(mod_dgon_stream *s, dgon_buf *out, bool last)
     return ok;
 }
 
+bool mod_dgon_client_comments(const mod_dgon_stream *s)
+{
+    return s->streaming && dgon_op_form((dgon_op)s->spec.op) != DGON_FORM_LINES;
+}
+
 static void stream_headers(mod_dgon_stream *s)
 {
     request_rec *r = s->r;
-    ap_set_content_type(r, "text/event-stream; charset=utf-8");
+    ap_set_content_type(r, mod_dgon_client_comments(s) ? "text/event-stream; charset=utf-8"
+                                                       : "application/x-ndjson");
     apr_table_setn(r->headers_out, "Cache-Control", "no-cache");
     apr_table_setn(r->headers_out, "X-Accel-Buffering", "no");
     apr_table_setn(r->subprocess_env, "no-gzip", "1");
@@ -343,19 +349,21 @@ static void content_begins(mod_dgon_stream *s)
 static bool on_event(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
                      const dgon_ring_record *rec)
 {
-    bool first = !s->in_event, relay = dgon_op_is_relay((dgon_op)s->spec.op);
+    dgon_form form = dgon_op_form((dgon_op)s->spec.op);
+    bool first = !s->in_event;
     mod_dgon_client_begin(s);
     content_begins(s);
-    if (first && dgon_buf_adds(out, relay ? "event: " : "data: ") != DGON_OK)
+    if (first && form != DGON_FORM_LINES &&
+        dgon_buf_adds(out, form == DGON_FORM_EVENTS ? "event: " : "data: ") != DGON_OK)
         return false;
     size_t at = out->len;
     s->in_event = rec->type == DGON_REC_EVENT_PART;
     if (!take_into(out, down, rec))
         return false;
-    if (first && relay && dgon_relay_unfold(out, at) != DGON_OK)
+    if (first && form == DGON_FORM_EVENTS && dgon_relay_unfold(out, at) != DGON_OK)
         return false;
     s->events += rec->n;
-    return s->in_event || dgon_buf_adds(out, "\n\n") == DGON_OK;
+    return s->in_event || dgon_buf_adds(out, form == DGON_FORM_LINES ? "\n" : "\n\n") == DGON_OK;
 }
 
 static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
@@ -364,7 +372,7 @@ static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
     count(s, DGON_COUNT_EVENTS, s->events);
     mod_dgon_client_begin(s);
     if (s->streaming) {
-        bool done = !dgon_op_is_relay((dgon_op)s->spec.op);
+        bool done = dgon_op_form((dgon_op)s->spec.op) == DGON_FORM_DATA;
         if (s->in_event || (done && dgon_buf_adds(out, "data: [DONE]\n\n") != DGON_OK))
             return PUMP_BROKEN;
         return ended(s, out);

@@ -175,7 +175,8 @@ static void event(void *user, uint32_t events)
     if (events & EPOLLRDHUP) {
         /* gone or only half-closed? A gone client's kernel answers a write with a reset. */
         dgon_buf_reset(&s->engine->out);
-        if (!s->streaming || s->in_event || !mod_dgon_client_probe(s, &s->engine->out)) {
+        if (!mod_dgon_client_comments(s) || s->in_event ||
+            !mod_dgon_client_probe(s, &s->engine->out)) {
             leave(s);
             return;
         }

@@ -64,7 +64,7 @@ static mod_dgon_pump tick_bound(mod_dgon_stream *s, dgon_buf *out)
 /* Comments keep proxies and people patient while nothing else comes. */
 static dgon_status comments(mod_dgon_stream *s, dgon_buf *out, bool queued)
 {
-    if (!s->streaming || s->in_event ||
+    if (!mod_dgon_client_comments(s) || s->in_event ||
         (!s->headers_sent && s->now - s->started < (uint64_t)s->conf->header_hold))
         return DGON_OK;
     if (queued && s->now - s->queued_told_at >= QUEUE_LOOK_MS) {
@@ -110,10 +110,9 @@ static uint64_t next_due(mod_dgon_stream *s, bool queued)
         if (!s->accepted)
             sooner(&due, s->bound_at + (uint64_t)s->conf->accept_timeout);
     }
-    if (s->streaming && !s->headers_sent)
-        sooner(&due, s->started + (uint64_t)s->conf->header_hold);
-    else if (s->streaming)
-        sooner(&due, s->last_write + (uint64_t)s->conf->ping_interval);
+    if (mod_dgon_client_comments(s))
+        sooner(&due, s->headers_sent ? s->last_write + (uint64_t)s->conf->ping_interval
+                                     : s->started + (uint64_t)s->conf->header_hold);
     if (s->blocked_since != 0 && s->mc != NULL && mod_dgon_conn_blocked(s->mc))
         sooner(&due, s->blocked_since + (uint64_t)s->conf->write_timeout);
     return due > s->now ? due : s->now + 20;

@@ -30,8 +30,31 @@ void mod_dgon_error_request_id(request_rec *r)
     apr_table_set(r->err_headers_out, "x-request-id", text);
 }
 
-dgon_op mod_dgon_error_op(const request_rec *r)
+/* 401 and 403 come before SetHandler was looked at, so the configuration is asked. */
+static const char *handler_of(request_rec *r)
 {
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    const char *wrong = NULL;
+    if (r->handler != NULL && strncmp(r->handler, "dgon-", 5) == 0)
+        return r->handler;
+    if (core == NULL)
+        return NULL;
+    if (core->expr_handler != NULL)
+        return ap_expr_str_exec(r, core->expr_handler, &wrong);
+    return core->handler;
+}
+
+static bool is_ours(const char *handler)
+{
+    return handler != NULL &&
+           (strcmp(handler, "dgon-api") == 0 || strcmp(handler, "dgon-ollama") == 0);
+}
+
+dgon_op mod_dgon_error_op(request_rec *r)
+{
+    const char *handler = handler_of(r);
+    if (handler != NULL && strcmp(handler, "dgon-ollama") == 0)
+        return DGON_OP_OLLAMA_CHAT;
     return strstr(r->uri, "/v1/messages") != NULL ? DGON_OP_MESSAGES : DGON_OP_NONE;
 }
 
@@ -119,26 +142,11 @@ static apr_status_t error_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     return ap_pass_brigade(f->next, bb);
 }
 
-/* 401 and 403 come before SetHandler was looked at, so the configuration is asked. */
-static const char *handler_of(request_rec *r)
-{
-    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
-    const char *wrong = NULL;
-    if (r->handler != NULL && strncmp(r->handler, "dgon-", 5) == 0)
-        return r->handler;
-    if (core == NULL)
-        return NULL;
-    if (core->expr_handler != NULL)
-        return ap_expr_str_exec(r, core->expr_handler, &wrong);
-    return core->handler;
-}
-
 static void insert_error_hook(request_rec *r)
 {
     if (r->status < HTTP_BAD_REQUEST || r->prev != NULL)
         return;
-    const char *handler = handler_of(r);
-    if (handler != NULL && strcmp(handler, "dgon-api") == 0)
+    if (is_ours(handler_of(r)))
         ap_add_output_filter_handle(filter_rec, NULL, r, r->connection);
 }
 

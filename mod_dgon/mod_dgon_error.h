@@ -1,4 +1,4 @@
-/* Errors as answers, in the form of OpenAI's API or of Anthropic's. */
+/* Errors as answers, in the form of OpenAI's API, of Anthropic's or of Ollama's. */
 #ifndef MOD_DGON_ERROR_H
 #define MOD_DGON_ERROR_H
 
@@ -7,7 +7,7 @@
 #include "dgon/error.h"
 
 /* An operation of the API whose errors the path of r wants. */
-dgon_op mod_dgon_error_op(const request_rec *r);
+dgon_op mod_dgon_error_op(request_rec *r);
 /* Worker: answers r with the error; returns what the handler must return (OK: the answer is
  * written). */
 int mod_dgon_error_send(request_rec *r, const dgon_error *e);
@@ -15,7 +15,7 @@ int mod_dgon_error_send(request_rec *r, const dgon_error *e);
 dgon_status mod_dgon_error_prepare(request_rec *r, const dgon_error *e, dgon_buf *out);
 /* Any answer: x-request-id. */
 void mod_dgon_error_request_id(request_rec *r);
-/* Makes httpd's own error pages under a dgon-api location JSON. */
+/* Makes httpd's own error pages under a location of our APIs JSON. */
 void mod_dgon_error_register(void);
 
 #endif

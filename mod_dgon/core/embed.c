@@ -261,7 +261,7 @@ static dgon_status take_usage(dgon_chat *c, const found *f)
     return DGON_OK;
 }
 
-static dgon_status write(dgon_chat *c, const vectors *from, bool base64, dgon_buf *out)
+static dgon_status write_list(dgon_chat *c, const vectors *from, bool base64, dgon_buf *out)
 {
     dgon_status s = dgon_buf_adds(out, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < from->count && s == DGON_OK; i++) {
@@ -279,7 +279,23 @@ static dgon_status write(dgon_chat *c, const vectors *from, bool base64, dgon_bu
                          c->model_json, (long long)c->usage.prompt, (long long)c->usage.prompt);
 }
 
-dgon_status dgon_embed_answer(dgon_chat *c, bool base64, dgon_buf *out, const char *p, size_t n)
+static dgon_status write_vectors(dgon_chat *c, const vectors *from, bool base64, dgon_buf *out)
+{
+    (void)c;
+    dgon_status s = dgon_buf_adds(out, "[");
+    for (size_t i = 0; i < from->count && s == DGON_OK; i++) {
+        if (i > 0)
+            s = dgon_buf_adds(out, ",");
+        if (s == DGON_OK)
+            s = put_vector(out, from->v[i].p, from->v[i].n, base64);
+    }
+    return s == DGON_OK ? dgon_buf_adds(out, "]") : s;
+}
+
+typedef dgon_status (*write_fn)(dgon_chat *c, const vectors *from, bool base64, dgon_buf *out);
+
+static dgon_status answer(dgon_chat *c, write_fn write, bool base64, dgon_buf *out, const char *p,
+                          size_t n)
 {
     size_t before = out->len;
     vectors list = {0};
@@ -301,4 +317,14 @@ dgon_status dgon_embed_answer(dgon_chat *c, bool base64, dgon_buf *out, const ch
     out->len = before;
     return s == DGON_EJSON ? dgon_chat_fail(c, "The backend's answer is not a list of embeddings.")
                            : s;
+}
+
+dgon_status dgon_embed_answer(dgon_chat *c, bool base64, dgon_buf *out, const char *p, size_t n)
+{
+    return answer(c, write_list, base64, out, p, n);
+}
+
+dgon_status dgon_embed_vectors(dgon_chat *c, dgon_buf *out, const char *p, size_t n)
+{
+    return answer(c, write_vectors, false, out, p, n);
 }

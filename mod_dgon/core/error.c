@@ -177,6 +177,15 @@ static dgon_status write_response_error(dgon_buf *out, const dgon_error *e)
     return DGON_OK;
 }
 
+/* Ollama's: a text alone. */
+static dgon_status write_ollama(dgon_buf *out, const dgon_error *e)
+{
+    dgon_status s = dgon_buf_adds(out, "{\"error\":");
+    if (s == DGON_OK)
+        s = add_text(out, e->message);
+    return s == DGON_OK ? dgon_buf_adds(out, "}") : s;
+}
+
 static bool is_anthropic(dgon_op op)
 {
     return op == DGON_OP_MESSAGES || op == DGON_OP_COUNT_TOKENS;
@@ -185,7 +194,9 @@ static bool is_anthropic(dgon_op op)
 dgon_status dgon_error_write_for(dgon_buf *out, const dgon_error *e, dgon_op op)
 {
     size_t before = out->len;
-    dgon_status s = is_anthropic(op) ? write_anthropic(out, e) : write_object(out, e);
+    dgon_status s = is_anthropic(op)                      ? write_anthropic(out, e)
+                    : dgon_op_form(op) == DGON_FORM_LINES ? write_ollama(out, e)
+                                                          : write_object(out, e);
     if (s != DGON_OK)
         out->len = before;
     return s;
@@ -194,13 +205,17 @@ dgon_status dgon_error_write_for(dgon_buf *out, const dgon_error *e, dgon_op op)
 dgon_status dgon_error_write_event(dgon_buf *out, const dgon_error *e, dgon_op op)
 {
     size_t before = out->len;
-    bool relay = dgon_op_is_relay(op);
-    dgon_status s = dgon_buf_adds(out, relay ? "event: error\ndata: " : "data: ");
+    static const struct {
+        const char *before, *behind;
+    } frames[] = {[DGON_FORM_DATA] = {"data: ", "\n\ndata: [DONE]\n\n"},
+                  [DGON_FORM_EVENTS] = {"event: error\ndata: ", "\n\n"},
+                  [DGON_FORM_LINES] = {"", "\n"}};
+    dgon_status s = dgon_buf_adds(out, frames[dgon_op_form(op)].before);
     if (s == DGON_OK)
         s = op == DGON_OP_RESPONSES ? write_response_error(out, e)
                                     : dgon_error_write_for(out, e, op);
     if (s == DGON_OK)
-        s = dgon_buf_adds(out, relay ? "\n\n" : "\n\ndata: [DONE]\n\n");
+        s = dgon_buf_adds(out, frames[dgon_op_form(op)].behind);
     if (s != DGON_OK)
         out->len = before;
     return s;

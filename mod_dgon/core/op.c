@@ -13,6 +13,10 @@ static const struct {
     [DGON_OP_MESSAGES] = {"messages", "msg-"},
     [DGON_OP_COUNT_TOKENS] = {"count_tokens", "count-"},
     [DGON_OP_RERANK] = {"rerank", "rerank-"},
+    [DGON_OP_OLLAMA_CHAT] = {"ollama_chat", "oll-"},
+    [DGON_OP_OLLAMA_GENERATE] = {"ollama_generate", "oll-"},
+    [DGON_OP_OLLAMA_EMBED] = {"ollama_embed", "oll-"},
+    [DGON_OP_OLLAMA_EMBEDDINGS] = {"ollama_legacy", "oll-"},
 };
 
 const char *dgon_op_str(dgon_op op)
@@ -27,6 +31,13 @@ dgon_op dgon_op_of(const char *word)
             return (dgon_op)op;
     }
     return DGON_OP_NONE;
+}
+
+dgon_form dgon_op_form(dgon_op op)
+{
+    if (op >= DGON_OP_OLLAMA_CHAT && op < DGON_OP_MAX)
+        return DGON_FORM_LINES;
+    return dgon_op_is_relay(op) ? DGON_FORM_EVENTS : DGON_FORM_DATA;
 }
 
 const char *dgon_op_id_prefix(dgon_op op)

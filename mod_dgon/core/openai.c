@@ -11,7 +11,7 @@
 
 /* ---- usage and timings ---- */
 
-static void take_usage(dgon_chat *c, const json_t *root)
+void dgon_openai_take_usage(dgon_chat *c, const json_t *root)
 {
     const json_t *usage = json_object_get(root, "usage");
     if (json_is_object(usage)) {
@@ -203,7 +203,7 @@ static dgon_status tree_chunk(dgon_chat *c, json_t *root, const dgon_chat_sink *
     }
     if (!json_is_array(choices) && !json_is_object(json_object_get(root, "usage")))
         return DGON_EJSON;
-    take_usage(c, root);
+    dgon_openai_take_usage(c, root);
     json_array_foreach(choices, i, choice)
     {
         s = tree_choice(c, choice, to);
@@ -314,7 +314,7 @@ static dgon_status tree_answer(dgon_chat *c, const json_t *root, dgon_buf *out)
     if (!json_is_array(choices) || json_array_size(choices) == 0 ||
         json_array_size(choices) > DGON_CHAT_CHOICES)
         return DGON_EJSON;
-    take_usage(c, root);
+    dgon_openai_take_usage(c, root);
     json_t *list = json_array();
     dgon_status s = list != NULL ? DGON_OK : DGON_ENOMEM;
     json_array_foreach(choices, i, choice)

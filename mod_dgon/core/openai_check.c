@@ -219,13 +219,31 @@ static dgon_status check_chat(dgon_check *k, const json_t *root, dgon_openai_req
     return s == DGON_OK ? check_format(k, root) : s;
 }
 
+static bool has_images(const json_t *root)
+{
+    const json_t *messages = json_object_get(root, "messages"), *m;
+    size_t i;
+    bool some = json_array_size(json_object_get(root, "images")) > 0;
+    json_array_foreach(messages, i, m)
+    {
+        some = some || json_array_size(json_object_get(m, "images")) > 0;
+    }
+    return some;
+}
+
 /* The backend checks the rest. */
 static dgon_status check_relay(dgon_check *k, dgon_op op, const json_t *root,
                                dgon_openai_request *r)
 {
     json_t *stream;
     dgon_status s = dgon_check_optional(k, root, "stream", DGON_IS_BOOL, &stream);
-    r->stream = json_is_true(stream) && (op == DGON_OP_RESPONSES || op == DGON_OP_MESSAGES);
+    if (op == DGON_OP_RESPONSES || op == DGON_OP_MESSAGES)
+        r->stream = json_is_true(stream);
+    if (op == DGON_OP_OLLAMA_CHAT || op == DGON_OP_OLLAMA_GENERATE) {
+        r->stream = !json_is_false(stream);
+        r->has_image = has_images(root);
+        r->has_tools = json_array_size(json_object_get(root, "tools")) > 0;
+    }
     return s;
 }
 

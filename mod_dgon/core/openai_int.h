@@ -49,6 +49,9 @@ bool dgon_openai_check_quick(dgon_openai_request *r, const char *body, size_t n)
 DGON_MUST_USE dgon_status dgon_openai_check_messages(dgon_check *k, const json_t *root,
                                                      dgon_openai_request *r);
 
+/* Usage and llama.cpp's timings of a chunk or an answer, as far as it has any. */
+void dgon_openai_take_usage(dgon_chat *c, const json_t *root);
+
 /* A chunk that needs no tree: one choice with text, a role or its end, or the usage. */
 typedef struct dgon_openai_quick {
     uint64_t index;

@@ -4,6 +4,7 @@
 #include "openai_int.h"
 #include "tree_int.h"
 
+#include "dgon/json.h"
 #include "dgon/utf8.h"
 
 #include <string.h>
@@ -82,6 +83,11 @@ static void usage_of(dgon_chat *c, const json_t *root)
     take_usage(c, json_object_get(root, "usage"));
     take_usage(c, json_object_get(json_object_get(root, "response"), "usage"));
     take_usage(c, json_object_get(json_object_get(root, "message"), "usage"));
+    if (json_object_get(root, "prompt_eval_count") != NULL) { /* Ollama's */
+        c->usage.known = true;
+        c->usage.prompt = dgon_tree_int(root, "prompt_eval_count", 0);
+        c->usage.completion = dgon_tree_int(root, "eval_count", 0);
+    }
 }
 
 /* ---- one event ---- */
@@ -99,13 +105,29 @@ static bool is_error(dgon_chat *c, const char *name, const dgon_sse_event *ev, c
     return true;
 }
 
-/* As it came if that is one line of good text. */
-static dgon_status put_data(dgon_buf *out, const dgon_sse_event *ev, const json_t *root)
+static bool is_good_line(const char *p, size_t n)
 {
     dgon_utf8 u = {0};
-    if (dgon_utf8_feed(&u, ev->data, ev->data_len, true) == DGON_OK && dgon_utf8_complete(&u))
-        return dgon_buf_add(out, ev->data, ev->data_len);
-    return dgon_tree_dump(out, root);
+    return dgon_utf8_feed(&u, p, n, true) == DGON_OK && dgon_utf8_complete(&u);
+}
+
+/* As it came if that is one line of good text. */
+static dgon_status put_data(dgon_buf *out, const char *p, size_t n, const json_t *root)
+{
+    return is_good_line(p, n) ? dgon_buf_add(out, p, n) : dgon_tree_dump(out, root);
+}
+
+/* A part goes out. The last one is noted as the end. */
+static dgon_status emit(dgon_chat *c, const dgon_chat_sink *to, bool last)
+{
+    c->roles |= 1;
+    c->tokens++;
+    dgon_status s = to->fn(to->user, to->out->data, to->out->len);
+    if (s != DGON_OK || !last)
+        return s;
+    dgon_chat_note_finish(c, 0, "stop");
+    c->done_seen = true;
+    return DGON_DONE;
 }
 
 static dgon_status event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon_sse_event *ev,
@@ -123,17 +145,8 @@ static dgon_status event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon_sse
     dgon_buf_reset(out);
     dgon_status s = dgon_buf_addf(out, "%s ", name);
     if (s == DGON_OK)
-        s = put_data(out, ev, root);
-    if (s != DGON_OK)
-        return s;
-    c->roles |= 1; /* a part has gone out */
-    c->tokens++;
-    s = to->fn(to->user, out->data, out->len);
-    if (s == DGON_OK && last) {
-        dgon_chat_note_finish(c, 0, "stop");
-        c->done_seen = true;
-    }
-    return s == DGON_OK && last ? DGON_DONE : s;
+        s = put_data(out, ev->data, ev->data_len, root);
+    return s == DGON_OK ? emit(c, to, last) : s;
 }
 
 dgon_status dgon_relay_event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon_sse_event *ev,
@@ -150,6 +163,73 @@ dgon_status dgon_relay_event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon
     dgon_status s = dgon_tree_load_backend(&root, ev->data, ev->data_len);
     if (s == DGON_OK) {
         s = event(c, op, out, ev, root, &to);
+        json_decref(root);
+    }
+    if (s == DGON_EJSON)
+        return dgon_chat_bad_line(c);
+    if (s == DGON_OK)
+        c->bad_lines = 0;
+    return s;
+}
+
+/* ---- one line ---- */
+
+/* A token: nothing in it that would have to be looked at. */
+static bool is_usual_line(const char *p, size_t n)
+{
+    static const char *const looked_at[] = {"error", "done", NULL};
+    dgon_json_scan scan;
+    dgon_json_member m;
+    dgon_status s;
+    bool running = false;
+    dgon_json_scan_init(&scan, p, n);
+    while ((s = dgon_json_scan_next(&scan, &m)) == DGON_OK) {
+        bool found = false;
+        for (size_t k = 0; looked_at[k] != NULL; k++)
+            found = found || (m.key_len == strlen(looked_at[k]) &&
+                              memcmp(p + m.key, looked_at[k], m.key_len) == 0);
+        if (!found)
+            continue;
+        if (p[m.key] != 'd' || m.value_len != 5 || running)
+            return false;
+        running = true; /* "done":false */
+    }
+    return s == DGON_DONE && running && scan.at == n && is_good_line(p, n);
+}
+
+static dgon_status line(dgon_chat *c, const char *p, size_t n, const json_t *root,
+                        const dgon_chat_sink *to)
+{
+    if (!json_is_object(root))
+        return DGON_EJSON;
+    if (dgon_openai_error_in(&c->error, 0, root)) {
+        c->error.retryable = c->error.retryable && c->roles == 0;
+        return DGON_EBACKEND;
+    }
+    usage_of(c, root);
+    dgon_buf_reset(to->out);
+    dgon_status s = put_data(to->out, p, n, root);
+    return s == DGON_OK ? emit(c, to, json_is_true(json_object_get(root, "done"))) : s;
+}
+
+dgon_status dgon_relay_line(dgon_chat *c, dgon_buf *out, const char *p, size_t n,
+                            dgon_chat_emit_fn fn, void *user)
+{
+    const dgon_chat_sink to = {out, fn, user};
+    json_t *root;
+    if (c->error.http != 0)
+        return DGON_EBACKEND;
+    if (c->done_seen)
+        return DGON_DONE;
+    if (is_usual_line(p, n)) {
+        c->bad_lines = 0;
+        dgon_buf_reset(out);
+        dgon_status s = dgon_buf_add(out, p, n);
+        return s == DGON_OK ? emit(c, &to, false) : s;
+    }
+    dgon_status s = dgon_tree_load_backend(&root, p, n);
+    if (s == DGON_OK) {
+        s = line(c, p, n, root, &to);
         json_decref(root);
     }
     if (s == DGON_EJSON)

@@ -19,5 +19,7 @@ bool dgon_embed_wants_base64(const char *body, size_t n);
  * DGON_ENOMEM, DGON_ETOOBIG. */
 DGON_MUST_USE dgon_status dgon_embed_answer(dgon_chat *c, bool base64, dgon_buf *out, const char *p,
                                             size_t n);
+/* The same answers, but only the vectors: [[…],…]. */
+DGON_MUST_USE dgon_status dgon_embed_vectors(dgon_chat *c, dgon_buf *out, const char *p, size_t n);
 
 #endif

@@ -29,7 +29,7 @@ void dgon_error_set(dgon_error *e, int http, const char *code, const char *param
 DGON_MUST_USE dgon_status dgon_error_write(dgon_buf *out, const dgon_error *e);
 
 /* The same in the form of the API to which the operation belongs: of Anthropic's
- * {"type":"error","error":{"type":…,"message":…}}. */
+ * {"type":"error","error":{"type":…,"message":…}}, of Ollama's {"error":"…"}. */
 DGON_MUST_USE dgon_status dgon_error_write_for(dgon_buf *out, const dgon_error *e, dgon_op op);
 /* Appends what ends a stream of that operation in mid-way, as events: clients raise it. */
 DGON_MUST_USE dgon_status dgon_error_write_event(dgon_buf *out, const dgon_error *e, dgon_op op);

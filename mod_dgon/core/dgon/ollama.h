@@ -26,6 +26,21 @@ DGON_MUST_USE dgon_status dgon_ollama_answer(dgon_chat *c, dgon_buf *out, const 
 /* A non-200 answer as our error; 404 model not found is retryable elsewhere; 503 busy is retryable;
  * "context length" texts -> 400 context_length_exceeded. */
 void dgon_ollama_backend_error(dgon_error *e, int http, const char *p, size_t n);
+/* Module: one entry of /api/tags or, loaded, of /api/ps, and the answer of /api/show. What only the
+ * model's server knows (size, family, template) is empty. */
+typedef struct dgon_ollama_model {
+    const char *name;
+    const char *modified; /* RFC 3339 */
+    uint32_t context, caps;
+} dgon_ollama_model;
+DGON_MUST_USE dgon_status dgon_ollama_model_write(dgon_buf *out, const dgon_ollama_model *m,
+                                                  bool loaded);
+DGON_MUST_USE dgon_status dgon_ollama_show_write(dgon_buf *out, const dgon_ollama_model *m);
+/* Module: the name in a body of /api/show ("model", or "name" as of old). DGON_EINVAL: e says what
+ * is wrong. */
+DGON_MUST_USE dgon_status dgon_ollama_show_in(const char *body, size_t n,
+                                              char name[DGON_WIRE_NAME_MAX + 1], dgon_error *e);
+
 /* GET /api/tags -> models (capabilities and details.context_length where told). */
 DGON_MUST_USE dgon_status dgon_ollama_tags_in(const char *p, size_t n, dgon_model_fn fn,
                                               void *user);

@@ -15,11 +15,22 @@ typedef enum dgon_op {
     DGON_OP_MESSAGES,     /* POST /v1/messages (Anthropic's) */
     DGON_OP_COUNT_TOKENS, /* POST /v1/messages/count_tokens */
     DGON_OP_RERANK,       /* POST /v1/rerank */
+    DGON_OP_OLLAMA_CHAT,  /* POST /api/chat, and so on: Ollama's own */
+    DGON_OP_OLLAMA_GENERATE,
+    DGON_OP_OLLAMA_EMBED,
+    DGON_OP_OLLAMA_EMBEDDINGS, /* its older form */
     DGON_OP_MAX
 } dgon_op;
 
-/* Is it passed on as it is? The payload of an EVENT record is then the event's name, a blank, and
- * its data. */
+/* How a stream of it goes to the client, and what the payload of an EVENT record is. */
+typedef enum dgon_form {
+    DGON_FORM_DATA,   /* "data: JSON" and at last [DONE]; JSON */
+    DGON_FORM_EVENTS, /* "event: NAME", "data: JSON"; the name, a blank, JSON */
+    DGON_FORM_LINES   /* a JSON text a line; JSON */
+} dgon_form;
+dgon_form dgon_op_form(dgon_op op);
+
+/* Is it passed on as it is? */
 static inline bool dgon_op_is_relay(dgon_op op)
 {
     return op >= DGON_OP_RESPONSES && op < DGON_OP_MAX;

@@ -22,6 +22,10 @@ DGON_MUST_USE dgon_status dgon_relay_event(dgon_chat *c, dgon_op op, dgon_buf *o
                                            const dgon_sse_event *ev, dgon_chat_emit_fn fn,
                                            void *user);
 
+/* One line of Ollama's stream: emits it. As above; the last one has "done":true. */
+DGON_MUST_USE dgon_status dgon_relay_line(dgon_chat *c, dgon_buf *out, const char *p, size_t n,
+                                          dgon_chat_emit_fn fn, void *user);
+
 /* A whole answer (HTTP 200): appended as it is. DGON_EBACKEND: it is no JSON object, or an error.
  */
 DGON_MUST_USE dgon_status dgon_relay_answer(dgon_chat *c, dgon_op op, dgon_buf *out, const char *p,

@@ -1,0 +1,71 @@
+#include "mod_dgon_body.h"
+
+#include <http_protocol.h>
+#include <util_filter.h>
+#include <apr_strings.h>
+
+static bool too_large(dgon_error *e, apr_off_t max)
+{
+    dgon_error_set(e, HTTP_REQUEST_ENTITY_TOO_LARGE, "request_too_large", NULL,
+                   "The request body is larger than %" APR_INT64_T_FMT
+                   " bytes (DgonMaxRequestBody).",
+                   (apr_int64_t)max);
+    return false;
+}
+
+bool mod_dgon_body_read(request_rec *r, apr_off_t max, dgon_buf *body, dgon_error *e)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+    if (length != NULL) {
+        char *end = NULL;
+        apr_off_t n = 0;
+        if (apr_strtoff(&n, length, &end, 10) == APR_SUCCESS && n > max) {
+            r->connection->keepalive = AP_CONN_CLOSE;
+            return too_large(e, max);
+        }
+    }
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    for (bool eos = false; !eos;) {
+        apr_status_t rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ,
+                                         HUGE_STRING_LEN);
+        if (rv != APR_SUCCESS) {
+            int status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
+            r->connection->keepalive = AP_CONN_CLOSE;
+            if (status == HTTP_REQUEST_ENTITY_TOO_LARGE)
+                return too_large(e, max);
+            dgon_error_set(e, status >= 400 ? status : HTTP_BAD_REQUEST, NULL, NULL,
+                           "The request body could not be read to its end.");
+            return false;
+        }
+        for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
+             b = APR_BUCKET_NEXT(b)) {
+            const char *data;
+            apr_size_t n;
+            if (APR_BUCKET_IS_EOS(b)) {
+                eos = true;
+                break;
+            }
+            if (APR_BUCKET_IS_METADATA(b))
+                continue;
+            if (apr_bucket_read(b, &data, &n, APR_BLOCK_READ) != APR_SUCCESS) {
+                r->connection->keepalive = AP_CONN_CLOSE;
+                dgon_error_set(e, HTTP_BAD_REQUEST, NULL, NULL,
+                               "The request body could not be read.");
+                return false;
+            }
+            dgon_status st = dgon_buf_add(body, data, n);
+            if (st == DGON_ETOOBIG) {
+                r->connection->keepalive = AP_CONN_CLOSE;
+                return too_large(e, max);
+            }
+            if (st != DGON_OK) {
+                dgon_error_set(e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
+                               "The gateway is short of memory.");
+                return false;
+            }
+        }
+        apr_brigade_cleanup(bb);
+    }
+    apr_brigade_destroy(bb);
+    return true;
+}
