@@ -145,18 +145,14 @@ static json_t *arguments_of(const char *text)
     return json_object();
 }
 
-/* {"function":{"name":…,"arguments":{…}}} of name and text. */
-static json_t *call_out(const json_t *name, const char *arguments)
+/* Appends {"function":{"name":…,"arguments":{…}}}; nothing for a call without a name. 0 or -1
+ * (memory). */
+static int add_call(json_t *list, const char *name, const char *arguments)
 {
-    json_t *call = json_object(), *function = json_object();
-    int bad = json_object_set(function, "name", (json_t *)(uintptr_t)name);
-    bad |= json_object_set_new(function, "arguments", arguments_of(arguments));
-    bad |= json_object_set_new(call, "function", function);
-    if (bad != 0) {
-        json_decref(call);
-        return NULL;
-    }
-    return call;
+    if (name == NULL || *name == '\0')
+        return 0;
+    return json_array_append_new(list, json_pack("{s:{s:s,s:o}}", "function", "name", name,
+                                                 "arguments", arguments_of(arguments)));
 }
 
 /* Adds a delta's pieces of calls to those that came before: [{"name":…,"text":"…"}]. */
@@ -202,10 +198,11 @@ static dgon_status emit_calls(dgon_ollama_front *f, const dgon_chat_sink *to)
     json_t *list = json_array();
     json_array_foreach(f->calls, i, v)
     {
-        bad |= json_array_append_new(
-            list, call_out(json_object_get(v, "name"), dgon_tree_str(v, "text")));
+        bad |= add_call(list, dgon_tree_str(v, "name"), dgon_tree_str(v, "text"));
     }
-    dgon_status s = bad == 0 && list != NULL ? emit_said(f, NULL, NULL, list, to) : DGON_ENOMEM;
+    dgon_status s = bad == 0 && list != NULL ? DGON_OK : DGON_ENOMEM;
+    if (s == DGON_OK && json_array_size(list) > 0)
+        s = emit_said(f, NULL, NULL, list, to);
     json_decref(list);
     (void)json_array_clear(f->calls);
     return s;
@@ -339,8 +336,8 @@ static dgon_status put_message(dgon_ollama_front *f, dgon_buf *out, json_t *mess
     json_array_foreach(calls, i, v)
     {
         const json_t *function = json_object_get(v, "function");
-        bad |= json_array_append_new(list, call_out(json_object_get(function, "name"),
-                                                    dgon_tree_str(function, "arguments")));
+        bad |=
+            add_call(list, dgon_tree_str(function, "name"), dgon_tree_str(function, "arguments"));
     }
     if (bad != 0 || list == NULL)
         s = DGON_ENOMEM;

@@ -1,10 +1,12 @@
-"""Responses, Anthropic's messages and text completions through the gateway: what the SDKs make of them, whatever the backend does."""
+"""Responses, Anthropic's messages, text completions and Ollama's API through the gateway: what the SDKs make of them, whatever the
+backend does."""
 
 import json
 import time
 
 import anthropic
 import httpx
+import ollama
 import openai
 import pytest
 
@@ -88,6 +90,32 @@ class Completions:
         return self.sdk.completions.create(**self.body(text)).usage.completion_tokens
 
 
+class OllamaChat:
+    """Its own API, on a backend of either kind."""
+
+    path = "/api/chat"
+    errors = ollama.ResponseError
+
+    def __init__(self, url):
+        self.sdk = ollama.Client(host=url, timeout=30, trust_env=False)
+        self.sdk.close = self.sdk._client.close
+
+    def body(self, text, **more):
+        return {"model": "fault", "messages": [{"role": "user", "content": text}], **more}
+
+    def stream(self, text):
+        seen, ended = [], False
+        for part in self.sdk.chat(**self.body(text, stream=True)):
+            seen += [part.message.content.split(":")[0]] * bool(part.message.content)
+            ended = ended or bool(part.done)
+        if not ended:
+            raise self.errors("no end")  # as its users have to look at it themselves
+        return seen, ended
+
+    def whole(self, text):
+        return self.sdk.chat(**self.body(text)).eval_count
+
+
 @pytest.fixture(scope="module")
 def fleet(make_stack):
     s = make_stack(slots=8)
@@ -95,9 +123,21 @@ def fleet(make_stack):
     return s
 
 
-@pytest.fixture(params=[Responses, Messages, Completions], ids=lambda c: c.path)
+@pytest.fixture(scope="module")
+def ollamas(make_stack):
+    s = make_stack(slots=8, ollama=True)
+    s.gateway.expect("DGON0040")
+    return s
+
+
+@pytest.fixture(params=[Responses, Messages, Completions, OllamaChat, "ollama"], ids=lambda c: getattr(c, "path", c))
 def api(fleet, request):
-    a = request.param(fleet.url)
+    if request.param == "ollama":
+        stack, kind = request.getfixturevalue("ollamas"), OllamaChat
+    else:
+        stack, kind = fleet, request.param
+    a = kind(stack.url)
+    a.backend, a.url = stack.backend, stack.url
     yield a
     a.sdk.close()
 
@@ -146,11 +186,23 @@ def test_status_of_the_backend(api, status, seen):
     assert e.value.status_code == seen
 
 
-def test_cancel(api, fleet):
+def test_cancel(api):
     body = api.body(plan(tokens=1000, gap=0.05, label=api.path), stream=True)
-    with httpx.Client(trust_env=False) as c, c.stream("POST", fleet.url + api.path, json=body) as r:
+    with httpx.Client(trust_env=False) as c, c.stream("POST", api.url + api.path, json=body) as r:
         next(r.iter_bytes())
-    env.wait_for(lambda: any(q["label"] == api.path and q["aborted"] for q in fleet.backend.requests()), 3, "the cancel at the backend")
+    env.wait_for(lambda: any(q["label"] == api.path and q["aborted"] for q in api.backend.requests()), 3, "the cancel at the backend")
+
+
+@pytest.mark.parametrize("do", ["fin", "eof", "error"])
+def test_ollamas_stream_that_breaks(fleet, ollamas, do):
+    """The last line says why: a program sees an error, never an answer that merely stops."""
+    for stack in (fleet, ollamas):
+        env.wait_for(lambda: "fault" in stack.gateway.models(), 5, "the model, whose server was under suspicion")
+        with httpx.Client(trust_env=False) as c:
+            r = c.post(stack.url + "/api/chat", json=OllamaChat(stack.url).body(plan(tokens=10, at=5, do=do, gap=0.02)))
+        lines = [json.loads(l) for l in r.text.splitlines()]
+        assert r.headers["content-type"] == "application/x-ndjson" and len(lines) == 6, r.text
+        assert [l["message"]["content"].split(":")[0] for l in lines[:5]] == texts(5) and set(lines[5]) == {"error"}
 
 
 def test_the_wire(fleet):

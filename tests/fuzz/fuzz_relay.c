@@ -1,5 +1,6 @@
 /* Answers that are passed on. The first byte says which part: r a stream of responses, m of
- * messages, a a whole answer, o the request out, u a payload unfolded; the rest is its input. */
+ * messages, l Ollama's lines, a a whole answer, o the request out, u a payload unfolded; the rest
+ * is its input. */
 #include "dgon/relay.h"
 
 #include "fuzz_chat.h"
@@ -62,6 +63,30 @@ static void stream(dgon_op op, const char *p, size_t n)
     end(&r);
 }
 
+static dgon_status on_line(void *user, const char *p, size_t n)
+{
+    dgon_utf8 u = {0};
+    (void)user;
+    FUZZ_ASSERT(dgon_utf8_feed(&u, p, n, true) == DGON_OK && dgon_utf8_complete(&u));
+    return DGON_OK;
+}
+
+static void lines(const char *p, size_t n)
+{
+    static relay r;
+    dgon_status s = DGON_OK;
+    init(&r, DGON_OP_OLLAMA_CHAT);
+    for (size_t at = 0; at < n && s == DGON_OK;) {
+        const char *nl = memchr(p + at, '\n', n - at);
+        size_t len = nl != NULL ? (size_t)(nl - p) - at : n - at;
+        char *exact = fuzz_copy(p + at, len);
+        s = dgon_relay_line(&r.chat, &r.out, exact, len, on_line, &r);
+        free(exact);
+        at += len + 1;
+    }
+    end(&r);
+}
+
 static void answer(const char *p, size_t n)
 {
     static relay r;
@@ -110,6 +135,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'm':
         stream(DGON_OP_MESSAGES, p, n);
+        break;
+    case 'l':
+        lines(p, n);
         break;
     case 'a':
         answer(p, n);

@@ -240,6 +240,10 @@ static void test_answers(void)
         {DGON_OP_OLLAMA_GENERATE,
          "{\"choices\":[{\"message\":{\"content\":\"a\"},\"finish_reason\":\"length\"}]}",
          "\"response\":\"a\",\"done\":true,\"done_reason\":\"length\"|"},
+        {DGON_OP_OLLAMA_CHAT,
+         "{\"choices\":[{\"message\":{\"content\":\"a\",\"tool_calls\":[{\"x\":5}]}}]}",
+         "\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"done\":true,\"done_reason\":"
+         "\"stop\"|"},
         {DGON_OP_OLLAMA_CHAT, "{\"choices\":[]}", NULL},
         {DGON_OP_OLLAMA_CHAT, "{\"error\":{\"message\":\"x\"}}", NULL},
         {DGON_OP_OLLAMA_CHAT, "x", NULL},
