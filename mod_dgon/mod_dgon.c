@@ -3,6 +3,7 @@
 #include "mod_dgon_api.h"
 #include "mod_dgon_config.h"
 #include "mod_dgon_conn.h"
+#include "mod_dgon_cors.h"
 #include "mod_dgon_engine.h"
 #include "mod_dgon_error.h"
 #include "mod_dgon_ollama.h"
@@ -55,6 +56,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(mod_dgon_ollama_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_agent_handler, NULL, NULL, APR_HOOK_MIDDLE);
     mod_dgon_conn_register();
+    mod_dgon_cors_register();
     mod_dgon_error_register();
     mod_dgon_restart_register();
 }

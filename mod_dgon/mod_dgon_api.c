@@ -2,6 +2,7 @@
 
 #include "mod_dgon_body.h"
 #include "mod_dgon_client.h"
+#include "mod_dgon_cors.h"
 #include "mod_dgon_error.h"
 #include "mod_dgon_models.h"
 
@@ -195,6 +196,11 @@ mod_dgon_engine *mod_dgon_api_engine(request_rec *r, int *status)
 {
     dgon_error e;
     mod_dgon_error_request_id(r);
+    mod_dgon_cors_headers(r);
+    if (mod_dgon_cors_preflight(r) == OK) {
+        *status = OK;
+        return NULL;
+    }
     mod_dgon_engine *engine = mod_dgon_engine_get();
     if (engine != NULL && !atomic_load(&engine->stopping))
         return engine;

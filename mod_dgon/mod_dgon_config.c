@@ -1,5 +1,7 @@
 #include "mod_dgon_config.h"
 
+#include "mod_dgon_cors.h"
+
 #include "dgon/registry.h"
 
 #include <ap_mpm.h>
@@ -80,6 +82,8 @@ void *mod_dgon_config_merge(apr_pool_t *p, void *base, void *add)
     }
     if (conf->token_file == NULL)
         conf->token_file = from->token_file;
+    if (conf->cors == NULL)
+        conf->cors = from->cors;
     return conf;
 }
 
@@ -166,6 +170,19 @@ static const char *cmd_token_file(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
+static const char *cmd_cors(cmd_parms *cmd, void *dummy, const char *arg)
+{
+    (void)dummy;
+    mod_dgon_conf *conf = ap_get_module_config(cmd->server->module_config, &dgon_module);
+    const char *wrong = mod_dgon_cors_check(cmd->pool, arg);
+    if (wrong != NULL)
+        return wrong;
+    if (conf->cors == NULL)
+        conf->cors = apr_array_make(cmd->pool, 4, sizeof(const char *));
+    APR_ARRAY_PUSH(conf->cors, const char *) = apr_pstrdup(cmd->pool, arg);
+    return NULL;
+}
+
 #define CMD(name, i, help)                                                                  \
     {                                                                                       \
         name, {.take1 = cmd_number}, (void *)(uintptr_t)&numbers[i], RSRC_CONF, TAKE1, help \
@@ -178,6 +195,12 @@ const command_rec mod_dgon_cmds[] = {
      RSRC_CONF,
      TAKE1,
      "file with the agents' tokens, one a line; not readable for others"},
+    {"DgonCorsOrigin",
+     {.take1 = cmd_cors},
+     NULL,
+     RSRC_CONF,
+     ITERATE,
+     "origins whose pages may use the APIs from a browser, such as https://chat.example.org"},
     CMD("DgonMaxJobs", 0, "jobs that may exist at once, waiting or running"),
     CMD("DgonRingSize", 1, "bytes of each direction of a job, a power of two"),
     CMD("DgonMaxAgents", 2, "links of agents that may exist at once"),

@@ -1,5 +1,7 @@
 #include "mod_dgon_error.h"
 
+#include "mod_dgon_cors.h"
+
 #include <ap_expr.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -44,8 +46,9 @@ static const char *handler_of(request_rec *r)
     return core->handler;
 }
 
-static bool is_ours(const char *handler)
+bool mod_dgon_error_is_ours(request_rec *r)
 {
+    const char *handler = handler_of(r);
     return handler != NULL &&
            (strcmp(handler, "dgon-api") == 0 || strcmp(handler, "dgon-ollama") == 0);
 }
@@ -132,6 +135,7 @@ static apr_status_t error_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     ap_remove_output_filter(f);
     apr_brigade_cleanup(bb);
     from_status(&e, r->status);
+    mod_dgon_cors_headers(r);
     dgon_buf_init(&out, ERROR_BODY_MAX);
     if (mod_dgon_error_prepare(r, &e, &out) == DGON_OK && !r->header_only)
         APR_BRIGADE_INSERT_TAIL(
@@ -146,7 +150,7 @@ static void insert_error_hook(request_rec *r)
 {
     if (r->status < HTTP_BAD_REQUEST || r->prev != NULL)
         return;
-    if (is_ours(handler_of(r)))
+    if (mod_dgon_error_is_ours(r))
         ap_add_output_filter_handle(filter_rec, NULL, r, r->connection);
 }
 

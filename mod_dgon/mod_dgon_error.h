@@ -6,8 +6,12 @@
 
 #include "dgon/error.h"
 
+#include <stdbool.h>
+
 /* An operation of the API whose errors the path of r wants. */
 dgon_op mod_dgon_error_op(request_rec *r);
+/* Is r in a location of one of our APIs? Also before the handler is known. */
+bool mod_dgon_error_is_ours(request_rec *r);
 /* Worker: answers r with the error; returns what the handler must return (OK: the answer is
  * written). */
 int mod_dgon_error_send(request_rec *r, const dgon_error *e);
