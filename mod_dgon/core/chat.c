@@ -358,8 +358,12 @@ dgon_status dgon_chat_fail(dgon_chat *c, const char *message)
     return DGON_EBACKEND;
 }
 
-dgon_status dgon_chat_bad_line(dgon_chat *c)
+dgon_status dgon_chat_line_read(dgon_chat *c, dgon_status s)
 {
+    if (s == DGON_OK)
+        c->bad_lines = 0;
+    if (s != DGON_EJSON)
+        return s;
     if (++c->bad_lines < BAD_LINES_MAX)
         return DGON_OK;
     return dgon_chat_fail(c, "The backend sent several malformed lines in a row.");

@@ -50,8 +50,9 @@ DGON_MUST_USE dgon_status dgon_chat_write_usage(const dgon_chat_usage *u, dgon_b
 DGON_MUST_USE dgon_status dgon_chat_write_answer(const dgon_chat *c, const json_t *choices,
                                                  dgon_buf *out);
 
-/* Counts a malformed line: DGON_OK while it may be skipped, else DGON_EBACKEND with c->error. */
-DGON_MUST_USE dgon_status dgon_chat_bad_line(dgon_chat *c);
+/* How reading a line ended, s, as it is returned: malformed ones (DGON_EJSON) are counted and
+ * skipped, until too many come in a row: DGON_EBACKEND with c->error. */
+DGON_MUST_USE dgon_status dgon_chat_line_read(dgon_chat *c, dgon_status s);
 /* Fills c->error as 502 upstream_error, returns DGON_EBACKEND. */
 DGON_MUST_USE dgon_status dgon_chat_fail(dgon_chat *c, const char *message);
 

@@ -243,11 +243,7 @@ dgon_status dgon_ollama_line(dgon_chat *c, dgon_buf *out, const char *p, size_t 
         s = tree_line(c, root, &to);
         json_decref(root);
     }
-    if (s == DGON_EJSON)
-        return dgon_chat_bad_line(c);
-    if (s == DGON_OK)
-        c->bad_lines = 0;
-    return s;
+    return dgon_chat_line_read(c, s);
 }
 
 /* ---- the whole answer ---- */

@@ -300,11 +300,7 @@ dgon_status dgon_ollama_front_chunk(dgon_ollama_front *f, dgon_buf *out, const c
         s = tree_chunk(f, root, &to);
         json_decref(root);
     }
-    if (s == DGON_EJSON)
-        return dgon_chat_bad_line(c);
-    if (s == DGON_OK)
-        c->bad_lines = 0;
-    return s;
+    return dgon_chat_line_read(c, s);
 }
 
 dgon_status dgon_ollama_front_end(dgon_ollama_front *f, dgon_buf *out, dgon_chat_emit_fn fn,

@@ -4,6 +4,7 @@
 
 #include "dgon/control.h"
 #include "check_int.h"
+#include "openai_int.h"
 #include "tree_int.h"
 
 #include <inttypes.h>
@@ -12,17 +13,9 @@
 
 static uint32_t cap_of(const char *name)
 {
-    static const struct {
-        const char *name;
-        uint32_t bit;
-    } names[] = {{"completion", DGON_CAP_COMPLETION},
-                 {"tools", DGON_CAP_TOOLS},
-                 {"vision", DGON_CAP_VISION},
-                 {"thinking", DGON_CAP_THINKING},
-                 {"embedding", DGON_CAP_EMBED}};
-    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
-        if (name != NULL && strcmp(name, names[k].name) == 0)
-            return names[k].bit;
+    for (size_t k = 0; name != NULL && k < DGON_CAP_NAMES; k++) {
+        if (strcmp(name, dgon_cap_names[k].name) == 0)
+            return dgon_cap_names[k].bit;
     }
     return 0;
 }
@@ -111,28 +104,12 @@ static dgon_status add_digest(dgon_buf *out, const char *name)
 
 static dgon_status add_details(dgon_buf *out, const dgon_ollama_model *m)
 {
-    static const struct {
-        uint32_t bit;
-        const char *name;
-    } names[] = {{DGON_CAP_COMPLETION, "completion"},
-                 {DGON_CAP_TOOLS, "tools"},
-                 {DGON_CAP_VISION, "vision"},
-                 {DGON_CAP_THINKING, "thinking"},
-                 {DGON_CAP_EMBED, "embedding"}};
-    const char *comma = "";
     dgon_status s = dgon_buf_addf(
         out,
         "\"details\":{\"parent_model\":\"\",\"format\":\"gguf\",\"family\":\"\",\"families\":[],"
-        "\"parameter_size\":\"\",\"quantization_level\":\"\",\"context_length\":%" PRIu32
-        "},\"capabilities\":[",
+        "\"parameter_size\":\"\",\"quantization_level\":\"\",\"context_length\":%" PRIu32 "},",
         m->context);
-    for (size_t k = 0; k < sizeof names / sizeof names[0] && s == DGON_OK; k++) {
-        if ((m->caps & names[k].bit) == 0)
-            continue;
-        s = dgon_buf_addf(out, "%s\"%s\"", comma, names[k].name);
-        comma = ",";
-    }
-    return s == DGON_OK ? dgon_buf_adds(out, "]") : s;
+    return s == DGON_OK ? dgon_caps_write(out, m->caps) : s;
 }
 
 dgon_status dgon_ollama_model_write(dgon_buf *out, const dgon_ollama_model *m, bool loaded)

@@ -165,11 +165,7 @@ dgon_status dgon_relay_event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon
         s = event(c, op, out, ev, root, &to);
         json_decref(root);
     }
-    if (s == DGON_EJSON)
-        return dgon_chat_bad_line(c);
-    if (s == DGON_OK)
-        c->bad_lines = 0;
-    return s;
+    return dgon_chat_line_read(c, s);
 }
 
 /* ---- one line ---- */
@@ -232,11 +228,7 @@ dgon_status dgon_relay_line(dgon_chat *c, dgon_buf *out, const char *p, size_t n
         s = line(c, p, n, root, &to);
         json_decref(root);
     }
-    if (s == DGON_EJSON)
-        return dgon_chat_bad_line(c);
-    if (s == DGON_OK)
-        c->bad_lines = 0;
-    return s;
+    return dgon_chat_line_read(c, s);
 }
 
 /* ---- the whole answer ---- */

@@ -1,5 +1,6 @@
 """Real model servers with our tiny models: llama-server (one for each model) and Ollama."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -63,3 +64,25 @@ def start_ollama(home, *models):
         raise
     server.url = f"http://127.0.0.1:{port}"
     return server
+
+
+@contextlib.contextmanager
+def fleet(kind, name, home):
+    """A gateway in front of both tiny models: gateway.chat and .embed are their names, .servers who serves them."""
+    servers, agent, more, tag = [], None, "", ""
+    gateway = env.Gateway(name).start()
+    try:
+        if kind == "llama":
+            servers = [start_llama("tiny-chat", home / "chat.log"), start_llama("tiny-embed", home / "embed.log", "--embeddings")]
+            more = f'[backend "embed"]\nkind = auto\nurl = {servers[1].url}\n'
+        else:
+            servers, tag = [start_ollama(home, "tiny-chat", "tiny-embed")], ":latest"
+        gateway.kind, gateway.servers, gateway.chat, gateway.embed = kind, servers, "tiny-chat" + tag, "tiny-embed" + tag
+        agent = env.Agent(gateway, servers[0].url, kind="auto", slots=8, more=more)
+        agent.start(gateway.embed)
+        env.wait_for(lambda: {gateway.chat, gateway.embed} <= set(gateway.models()), 10, "both models")
+        yield gateway
+    finally:
+        for s in [agent, gateway, *servers]:
+            if s is not None:
+                s.stop()

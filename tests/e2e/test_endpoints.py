@@ -8,7 +8,6 @@ import urllib.request
 import openai
 import pytest
 
-import env
 import real_servers
 
 INPUTS = ["Hello", "green door seven wolf", "x", "Count from 1 to 20.", "Hello"]
@@ -16,32 +15,14 @@ INPUTS = ["Hello", "green door seven wolf", "x", "Count from 1 to 20.", "Hello"]
 
 @pytest.fixture(scope="module", params=["llama", "ollama"])
 def fleet(request, tmp_path_factory):
-    """A gateway in front of both models; direct(model): where the server itself answers."""
-    servers, gateway = [], env.Gateway(f"test_endpoints-{request.param}").start()
-    home = tmp_path_factory.mktemp(request.param)
-    more, agent = "", None
-    try:
-        if request.param == "llama":
-            servers = [real_servers.start_llama("tiny-chat", home / "chat.log"),
-                       real_servers.start_llama("tiny-embed", home / "embed.log", "--embeddings")]
-            more = f'[backend "embed"]\nkind = auto\nurl = {servers[1].url}\n'
-        else:
-            servers = [real_servers.start_ollama(home, "tiny-chat", "tiny-embed")]
-        agent = env.Agent(gateway, servers[0].url, kind="auto", slots=8, more=more)
-        gateway.chat, gateway.embed = ("tiny-chat", "tiny-embed") if request.param == "llama" else ("tiny-chat:latest", "tiny-embed:latest")
-        agent.start(gateway.embed)
-        env.wait_for(lambda: {gateway.chat, gateway.embed} <= set(gateway.models()), 10, "both models")
-        gateway.kind = request.param
+    """direct[model]: where the server itself answers."""
+    with real_servers.fleet(request.param, f"test_endpoints-{request.param}", tmp_path_factory.mktemp(request.param)) as gateway:
         # llama-server takes a prompt as it is, Ollama puts it into the chat's form.
         form = "<|im_start|>user\n%s<|im_end|>\n<|im_start|>assistant\n" if request.param == "llama" else "%s"
         gateway.count = form % "Count from 1 to 20."
         gateway.long = form % "Count from 1 to 100."
-        gateway.direct = {gateway.chat: servers[0].url, gateway.embed: servers[-1].url}
+        gateway.direct = {gateway.chat: gateway.servers[0].url, gateway.embed: gateway.servers[-1].url}
         yield gateway
-    finally:
-        for s in [agent, gateway, *servers]:
-            if s is not None:
-                s.stop()
 
 
 @pytest.fixture

@@ -15,28 +15,10 @@ COUNT = ", ".join(str(i) for i in range(1, 21)) + "."
 
 @pytest.fixture(scope="module", params=["ollama", "llama"])
 def fleet(request, tmp_path_factory):
-    """`model`: as the clients name it, without a tag. direct: Ollama itself, where it is the backend."""
-    home, servers, agent = tmp_path_factory.mktemp(request.param), [], None
-    gateway = env.Gateway(f"test_ollama_api-{request.param}").start()
-    try:
-        more = ""
-        if request.param == "ollama":
-            servers = [real_servers.start_ollama(home, "tiny-chat", "tiny-embed")]
-            gateway.direct = servers[0].url
-        else:
-            servers = [real_servers.start_llama("tiny-chat", home / "chat.log"),
-                       real_servers.start_llama("tiny-embed", home / "embed.log", "--embeddings")]
-            more = f'[backend "embed"]\nkind = auto\nurl = {servers[1].url}\n'
-            gateway.direct = None
-        agent = env.Agent(gateway, servers[0].url, kind="auto", slots=8, more=more)
-        agent.start("tiny-embed:latest" if request.param == "ollama" else "tiny-embed")
-        env.wait_for(lambda: len(gateway.models()) == 2, 10, "both models")
-        gateway.kind = request.param
+    """direct: Ollama itself, where it is the backend."""
+    with real_servers.fleet(request.param, f"test_ollama_api-{request.param}", tmp_path_factory.mktemp(request.param)) as gateway:
+        gateway.direct = gateway.servers[0].url if request.param == "ollama" else None
         yield gateway
-    finally:
-        for s in [agent, gateway, *servers]:
-            if s is not None:
-                s.stop()
 
 
 @pytest.fixture
