@@ -9,9 +9,8 @@
 #include "dgon/wire.h"
 
 #define MOD_DGON_HELLO_MS 5000 /* a link says hello within */
-#define MOD_DGON_PROBE_MS                                                   \
-    2000 /* and answers a ping within, when another instance wants its name \
-          */
+/* and answers a ping within, when another instance wants its name */
+#define MOD_DGON_PROBE_MS 2000
 #define MOD_DGON_CANCEL_MS 30000 /* an agent confirms a cancel within */
 #define MOD_DGON_STRAYS_MAX \
     3 /* records of jobs that are not the agent's, before the link is closed */

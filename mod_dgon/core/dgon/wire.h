@@ -11,8 +11,9 @@
  *   {"type":"hello","protocol":[1,1],"agent":"gpu-7","instance":"<16 hex digits>",
  *    "version":"0.1.0","os":"linux","slots":4,"labels":{"room":"b"},"models":[MODEL,...]}
  *       The first message of a link, once. MODEL = {"name":"tiny-chat","backend":"ollama",
- *       "context":8192,"loaded":true,"capabilities":["tools","vision"],"lacks":["embed"]}. Names match
- *       [A-Za-z0-9._:/@+-]{1,128}, at most DGON_WIRE_MODELS_MAX; agent ids [A-Za-z0-9._-]{1,64}.
+ *       "context":8192,"loaded":true,"capabilities":["tools","vision"],"lacks":["embed"]}. Names
+ *       match [A-Za-z0-9._:/@+-]{1,128}, at most DGON_WIRE_MODELS_MAX; agent ids
+ *       [A-Za-z0-9._-]{1,64}.
  *   {"type":"models","models":[MODEL,...]}
  *       Replaces the whole list.
  *   {"type":"capacity","slots":4}
@@ -30,8 +31,8 @@
  *       each job starts with; ping, hangup: seconds, for the agent's liveness timer.
  *   {"type":"job","job":17,"attempt":1,"op":"chat","model":"tiny-chat","public":"tiny-chat",
  *    "id":"chatcmpl-...","created":1700000000,"stream":true,"body":1234,"deadline":120000}
- *       op: a word of op.h; the body is the client's. body: length of the request body that follows in BODY records; deadline: ms for the first
- *       token, a hint. traceparent (W3C) is added when the client sent one.
+ *       op: a word of op.h; the body is the client's. body: length of the request body that follows
+ *       in BODY records; deadline: ms for the first token, a hint. traceparent (W3C) is added when the client sent one.
  *   {"type":"goaway","reason":"restart","drain":30}
  *       This process ends within `drain` seconds: dial a new link now. Jobs go on coming on this
  *       one until the agent answers `draining`, which it does once another link takes jobs or none
