@@ -2,6 +2,8 @@
  * own API. */
 #include "agent_backend.h"
 
+#include <string.h>
+
 static dgon_status on_event(void *user, const dgon_sse_event *ev)
 {
     agent_exchange *x = user;
@@ -24,6 +26,7 @@ static dgon_status begin(agent_exchange *x, const agent_exchange_job *job, dgon_
 {
     dgon_status s = dgon_relay_request_out(request, job->body, job->body_len, job->model->name);
     s = agent_exchange_init(x, job, s, false, e);
+    x->chat.rename = strcmp(job->public_model, job->model->name) != 0;
     if (s != DGON_OK || !job->stream) {
         return s;
     }

@@ -1,5 +1,6 @@
 #include "mod_dgon_api.h"
 
+#include "mod_dgon_alias.h"
 #include "mod_dgon_body.h"
 #include "mod_dgon_client.h"
 #include "mod_dgon_cors.h"
@@ -45,29 +46,12 @@ static bool is_json(request_rec *r)
     return n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0;
 }
 
-uint32_t mod_dgon_api_model(dgon_registry *reg, const char *name, bool tags)
-{
-    static const char latest[] = ":latest";
-    size_t n = strlen(name), tag = sizeof(latest) - 1;
-    uint32_t model = dgon_registry_model(reg, name, n);
-    if (model != DGON_NONE || !tags)
-        return model;
-    if (n > tag && strcmp(name + n - tag, latest) == 0)
-        return dgon_registry_model(reg, name, n - tag);
-    char with[DGON_WIRE_NAME_MAX + sizeof(latest)];
-    if (strchr(name, ':') != NULL || n > DGON_WIRE_NAME_MAX - tag)
-        return DGON_NONE;
-    memcpy(with, name, n);
-    memcpy(with + n, latest, sizeof(latest));
-    return dgon_registry_model(reg, with, n + tag);
-}
-
 static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_op op,
                        dgon_error *e)
 {
     memcpy(s->model, req->model, sizeof(s->model));
     s->spec.model =
-        mod_dgon_api_model(s->engine->registry, s->model, dgon_op_form(op) == DGON_FORM_LINES);
+        mod_dgon_models_find(s->engine, s->model, dgon_op_form(op) == DGON_FORM_LINES, &s->alias);
     if (s->spec.model != DGON_NONE)
         return true;
     dgon_error_set(e, HTTP_NOT_FOUND, "model_not_found", "model",
@@ -102,11 +86,12 @@ static bool find_need(mod_dgon_stream *s, const dgon_openai_request *req, dgon_o
                  {DGON_CAP_EMBED, "model", "does not make embeddings"},
                  {DGON_CAP_COMPLETION, "model", "makes embeddings only"}};
     dgon_registry *reg = s->engine->registry;
-    uint32_t caps =
+    s->caps =
         cap_of(op) | (req->has_image ? DGON_CAP_VISION : 0) | (req->has_tools ? DGON_CAP_TOOLS : 0);
-    s->spec.need = dgon_registry_model_needs(reg, s->spec.model, caps);
+    s->spec.need = dgon_registry_model_needs(reg, s->spec.model, s->caps);
     s->spec.context = req->context;
-    if (dgon_registry_model_can(reg, s->spec.model, s->spec.need, s->spec.context))
+    if (dgon_registry_model_can(reg, s->spec.model, s->spec.need, s->spec.context) ||
+        mod_dgon_alias_advance(s))
         return true;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if ((s->spec.need & kinds[i].cap) == 0 ||
@@ -153,18 +138,11 @@ int mod_dgon_api_ask(request_rec *r, mod_dgon_engine *engine, dgon_op op)
     return mod_dgon_client_run(s);
 }
 
-static int ask(request_rec *r, mod_dgon_engine *engine, dgon_op op, const char *rest)
+static int models(request_rec *r, mod_dgon_engine *engine, const char *rest)
 {
-    (void)rest;
-    return mod_dgon_api_ask(r, engine, op);
-}
-
-static int models(request_rec *r, mod_dgon_engine *engine, dgon_op op, const char *rest)
-{
-    (void)op;
     if (r->method_number != M_GET)
         return mod_dgon_api_not_allowed(r, "GET, HEAD");
-    if (*rest == '\0' || strcmp(rest, "/") == 0)
+    if (*rest == '\0')
         return mod_dgon_models_list(r, engine);
     /* with AllowEncodedSlashes NoDecode the SDKs' %2F arrives as it was sent */
     char *id = apr_pstrdup(r->pool, rest + 1);
@@ -178,19 +156,22 @@ static int models(request_rec *r, mod_dgon_engine *engine, dgon_op op, const cha
 
 static const struct {
     const char *path;
-    bool exact;
     dgon_op op;
-    int (*run)(request_rec *r, mod_dgon_engine *e, dgon_op op, const char *rest);
 } routes[] = {
-    {"/chat/completions", true, DGON_OP_CHAT, ask},
-    {"/completions", true, DGON_OP_COMPLETION, ask},
-    {"/embeddings", true, DGON_OP_EMBED, ask},
-    {"/responses", true, DGON_OP_RESPONSES, ask},
-    {"/messages", true, DGON_OP_MESSAGES, ask},
-    {"/messages/count_tokens", true, DGON_OP_COUNT_TOKENS, ask},
-    {"/rerank", true, DGON_OP_RERANK, ask},
-    {"/models", false, DGON_OP_NONE, models},
+    {"/chat/completions", DGON_OP_CHAT}, {"/completions", DGON_OP_COMPLETION},
+    {"/embeddings", DGON_OP_EMBED},      {"/responses", DGON_OP_RESPONSES},
+    {"/messages", DGON_OP_MESSAGES},     {"/messages/count_tokens", DGON_OP_COUNT_TOKENS},
+    {"/rerank", DGON_OP_RERANK},
 };
+
+/* What is behind `at` in the path: "" also for a slash at the end. NULL: it is another path. */
+static const char *behind(const char *path, const char *at)
+{
+    size_t n = strlen(at);
+    if (strncmp(path, at, n) != 0 || (path[n] != '\0' && path[n] != '/'))
+        return NULL;
+    return strcmp(path + n, "/") == 0 ? "" : path + n;
+}
 
 mod_dgon_engine *mod_dgon_api_engine(request_rec *r, int *status)
 {
@@ -224,13 +205,13 @@ int mod_dgon_api_handler(request_rec *r)
         return status;
     const char *v1 = strstr(r->uri, "/v1");
     const char *path = v1 != NULL ? v1 + 3 : r->uri;
+    const char *rest = behind(path, "/models");
+    if (rest != NULL)
+        return models(r, engine, rest);
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        size_t n = strlen(routes[i].path);
-        if (strncmp(path, routes[i].path, n) != 0)
-            continue;
-        const char *rest = path + n;
-        if (*rest == '\0' || strcmp(rest, "/") == 0 || (!routes[i].exact && *rest == '/'))
-            return routes[i].run(r, engine, routes[i].op, rest);
+        rest = behind(path, routes[i].path);
+        if (rest != NULL && *rest == '\0')
+            return mod_dgon_api_ask(r, engine, routes[i].op);
     }
     dgon_error_set(
         &e, HTTP_NOT_FOUND, "unknown_url", NULL,

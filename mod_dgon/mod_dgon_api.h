@@ -17,7 +17,5 @@ mod_dgon_engine *mod_dgon_api_engine(request_rec *r, int *status);
 int mod_dgon_api_ask(request_rec *r, mod_dgon_engine *engine, dgon_op op);
 int mod_dgon_api_refuse(request_rec *r, const dgon_error *e);
 int mod_dgon_api_not_allowed(request_rec *r, const char *allow);
-/* Index of a model's name; tags: "name" and "name:latest" are the same. DGON_NONE: unknown. */
-uint32_t mod_dgon_api_model(dgon_registry *reg, const char *name, bool tags);
 
 #endif

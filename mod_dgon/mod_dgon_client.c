@@ -1,5 +1,6 @@
 #include "mod_dgon_client_int.h"
 
+#include "mod_dgon_alias.h"
 #include "mod_dgon_error.h"
 
 #include "dgon/relay.h"
@@ -39,6 +40,7 @@ mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e,
     s->r = r;
     s->c = r->connection;
     s->wakefd = -1;
+    s->alias = MOD_DGON_ALIAS_NONE;
     s->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     dgon_buf_init(&s->body, (size_t)conf->max_body);
     dgon_buf_init(&s->answer, ANSWER_MAX);
@@ -124,6 +126,10 @@ dgon_status mod_dgon_client_submit(mod_dgon_stream *s)
     st = dgon_registry_submit(reg, s->ref, (uint32_t)s->conf->queue_max);
     if (st == DGON_OK)
         return DGON_OK;
+    if (st == DGON_ENOTFOUND && mod_dgon_alias_advance(s)) {
+        let_go(s);
+        return mod_dgon_client_submit(s); /* as often as the alias has steps */
+    }
     if (st == DGON_EFULL)
         no_capacity(s, HTTP_SERVICE_UNAVAILABLE, "server_is_overloaded",
                     "Too many requests wait for this model already. Try again later.");
@@ -268,6 +274,7 @@ bool mod_dgon_client_retry(mod_dgon_stream *s)
     uint32_t agent = DGON_NONE;
     dgon_job_ref old = s->ref;
     dgon_job_spec spec = s->spec;
+    int alias = s->alias;
     if (s->content_sent || s->spec.attempt >= s->conf->attempts || !s->has_job)
         return false;
     (void)dgon_registry_phase(s->engine->registry, s->ref, NULL, &agent);
@@ -284,6 +291,7 @@ bool mod_dgon_client_retry(mod_dgon_stream *s)
         s->ref = old;
         s->has_job = true;
         s->spec = spec;
+        s->alias = alias;
         s->error = was;
         s->accepted = accepted;
         s->was_bound = was_bound;

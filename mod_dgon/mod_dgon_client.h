@@ -36,6 +36,8 @@ struct mod_dgon_stream {
     bool streaming;
 
     /* the job */
+    int alias;     /* step of the alias that was asked for, or MOD_DGON_ALIAS_NONE */
+    uint32_t caps; /* DGON_CAP_… that the request asks of a model */
     dgon_job_spec spec;
     dgon_job_ref ref;
     bool has_job;

@@ -1,5 +1,6 @@
 #include "mod_dgon_config.h"
 
+#include "mod_dgon_alias.h"
 #include "mod_dgon_cors.h"
 
 #include "dgon/registry.h"
@@ -84,6 +85,8 @@ void *mod_dgon_config_merge(apr_pool_t *p, void *base, void *add)
         conf->token_file = from->token_file;
     if (conf->cors == NULL)
         conf->cors = from->cors;
+    if (conf->aliases == NULL)
+        conf->aliases = from->aliases;
     return conf;
 }
 
@@ -183,6 +186,14 @@ static const char *cmd_cors(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
+static const char *cmd_alias(cmd_parms *cmd, void *dummy, const char *name, const char *targets)
+{
+    (void)dummy;
+    mod_dgon_conf *conf = ap_get_module_config(cmd->server->module_config, &dgon_module);
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    return wrong != NULL ? wrong : mod_dgon_alias_add(cmd, &conf->aliases, name, targets);
+}
+
 #define CMD(name, i, help)                                                                  \
     {                                                                                       \
         name, {.take1 = cmd_number}, (void *)(uintptr_t)&numbers[i], RSRC_CONF, TAKE1, help \
@@ -195,6 +206,12 @@ const command_rec mod_dgon_cmds[] = {
      RSRC_CONF,
      TAKE1,
      "file with the agents' tokens, one a line; not readable for others"},
+    {"DgonAlias",
+     {.take2 = cmd_alias},
+     NULL,
+     RSRC_CONF,
+     ITERATE2,
+     "public name of a model, then its targets in order of preference"},
     {"DgonCorsOrigin",
      {.take1 = cmd_cors},
      NULL,

@@ -51,6 +51,7 @@ static void destroy(mod_dgon_link *l)
             e->links = l->next;
     }
     mod_dgon_conn_done(l->mc, l->r, true);
+    free(l->targets);
     free(l);
 }
 

@@ -1,3 +1,4 @@
+#include "mod_dgon_alias.h"
 #include "mod_dgon_link_int.h"
 
 #include "dgon/control.h"
@@ -5,6 +6,7 @@
 
 #include <apr_strings.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool send_control(mod_dgon_link *l, const dgon_ctl *c)
@@ -46,8 +48,21 @@ static bool refuse(mod_dgon_link *l, uint16_t code, const char *why)
 
 static bool take_models(mod_dgon_link *l, const dgon_ctl *c)
 {
-    dgon_status st =
-        dgon_registry_link_models(l->engine->registry, l->index, c->models, c->model_count);
+    const apr_array_header_t *aliases = l->engine->conf->aliases;
+    dgon_ctl_model *with_aliases = NULL;
+    uint32_t n = c->model_count;
+    if (aliases != NULL) {
+        if (l->targets == NULL)
+            l->targets = calloc((size_t)aliases->nelts, sizeof(*l->targets));
+        if (l->targets == NULL)
+            return false;
+        with_aliases = mod_dgon_alias_offers(aliases, l->agent, c->models, &n, l->targets);
+        if (with_aliases == NULL)
+            return false;
+    }
+    dgon_status st = dgon_registry_link_models(l->engine->registry, l->index,
+                                               with_aliases != NULL ? with_aliases : c->models, n);
+    free(with_aliases);
     if (st == DGON_EFULL)
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, l->r,
                       "DGON0052: agent %s: not all its models fit: raise DgonMaxModels", l->agent);
@@ -140,7 +155,12 @@ bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
     apr_cpystrn(c.op, dgon_op_str((dgon_op)spec->op), sizeof(c.op));
     if (dgon_registry_model_name(l->engine->registry, spec->model, c.model) != DGON_OK)
         return false;
+    int alias = l->targets != NULL ? mod_dgon_alias_of_step(l->engine->conf->aliases, c.model)
+                                   : MOD_DGON_ALIAS_NONE;
+    c.model[dgon_alias_public_len(c.model)] = '\0';
     memcpy(c.public_model, c.model, sizeof(c.public_model));
+    if (alias >= 0 && l->targets[alias][0] != '\0') /* else the agent says that it has it no more */
+        memcpy(c.model, l->targets[alias], sizeof(c.model));
     char *id = apr_cpystrn(c.id, dgon_op_id_prefix((dgon_op)spec->op), sizeof(c.id));
     for (unsigned i = 0; i < sizeof(spec->id); i++)
         apr_snprintf(id + 2 * i, 3, "%02x", spec->id[i]);

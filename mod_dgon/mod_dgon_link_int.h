@@ -32,6 +32,7 @@ struct mod_dgon_link {
     bool feeding;        /* body waits in a ring because too much is queued already */
     uint16_t close_code; /* 0: the link lives */
     char agent[DGON_WIRE_ID_MAX + 1];
+    char (*targets)[DGON_WIRE_NAME_MAX + 1]; /* of each alias, this agent's; NULL: no aliases */
 };
 
 struct mod_dgon_link_job {

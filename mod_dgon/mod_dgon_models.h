@@ -4,6 +4,13 @@
 
 #include "mod_dgon_engine.h"
 
+/* Index of the model that a client named; tags: "name" and "name:latest" are the same, as Ollama
+ * has it. *alias: the step it was found by, or MOD_DGON_ALIAS_NONE. DGON_NONE: unknown. Any thread.
+ */
+uint32_t mod_dgon_models_find(mod_dgon_engine *e, const char *name, bool tags, int *alias);
+/* What clients are told of the model with that index, under its public name. False: nothing. */
+bool mod_dgon_models_shown(mod_dgon_engine *e, uint32_t model, dgon_registry_model_info *info);
+
 /* Worker. `id` is NULL for the list, else the decoded id. Returns what the handler must return. */
 int mod_dgon_models_list(request_rec *r, mod_dgon_engine *e);
 int mod_dgon_models_one(request_rec *r, mod_dgon_engine *e, const char *id);

@@ -3,6 +3,7 @@
 #include "mod_dgon_api.h"
 #include "mod_dgon_body.h"
 #include "mod_dgon_error.h"
+#include "mod_dgon_models.h"
 
 #include "dgon/ollama.h"
 
@@ -53,8 +54,7 @@ static int list(request_rec *r, mod_dgon_engine *engine, bool loaded)
     dgon_status st = dgon_buf_adds(&out, "{\"models\":[");
     for (uint32_t i = 0; i < count && st == DGON_OK; i++) {
         dgon_registry_model_info info;
-        if (dgon_registry_model_get(engine->registry, i, &info) != DGON_OK || info.agents == 0 ||
-            (loaded && !info.loaded))
+        if (!mod_dgon_models_shown(engine, i, &info) || (loaded && !info.loaded))
             continue;
         char modified[32];
         const dgon_ollama_model m = model_of(&info, modified);
@@ -98,9 +98,9 @@ static int show(request_rec *r, mod_dgon_engine *engine)
     dgon_buf_fini(&body);
     if (!read)
         return mod_dgon_api_refuse(r, &e);
-    uint32_t model = mod_dgon_api_model(engine->registry, name, true);
-    if (model == DGON_NONE || dgon_registry_model_get(engine->registry, model, &info) != DGON_OK ||
-        info.agents == 0) {
+    int alias;
+    uint32_t model = mod_dgon_models_find(engine, name, true, &alias);
+    if (model == DGON_NONE || !mod_dgon_models_shown(engine, model, &info)) {
         dgon_error_set(&e, HTTP_NOT_FOUND, "model_not_found", "model", "model '%s' not found",
                        name);
         return mod_dgon_api_refuse(r, &e);

@@ -125,11 +125,10 @@ uint32_t dgon_registry_model_needs(dgon_registry *r, uint32_t model, uint32_t ca
     return model < r->conf.models ? caps & atomic_load(&dgon_model_at(r, model)->lacks) : 0;
 }
 
-bool dgon_registry_model_can(dgon_registry *r, uint32_t model, uint32_t need, uint32_t context)
+/* Does a link offer it that has all of that? *any: one offers it at all. */
+static bool offered(dgon_registry *r, uint32_t model, uint32_t need, uint32_t context, bool *any)
 {
-    bool any = false;
-    if (model >= r->conf.models || (need | context) == 0)
-        return true;
+    *any = false;
     _Atomic uint64_t *offers = dgon_offers_at(r, model);
     for (uint32_t i = 0; i < r->at.offer_words; i++)
         for (uint64_t w = dgon_get(&offers[i]); w; w &= w - 1) {
@@ -138,9 +137,22 @@ bool dgon_registry_model_can(dgon_registry *r, uint32_t model, uint32_t need, ui
                 continue;
             if (dgon_link_can(r, link, model, need, context))
                 return true;
-            any = true;
+            *any = true;
         }
-    return !any;
+    return false;
+}
+
+bool dgon_registry_model_can(dgon_registry *r, uint32_t model, uint32_t need, uint32_t context)
+{
+    bool any;
+    return model >= r->conf.models || (need | context) == 0 ||
+           offered(r, model, need, context, &any) || !any;
+}
+
+bool dgon_registry_model_offered(dgon_registry *r, uint32_t model)
+{
+    bool any;
+    return model < r->conf.models && offered(r, model, 0, 0, &any);
 }
 
 static void add_offer(const dgon_registry *r, uint32_t link, uint32_t model,

@@ -90,6 +90,27 @@ static void usage_of(dgon_chat *c, const json_t *root)
     }
 }
 
+/* ---- the model's name ---- */
+
+static bool rename_in(const dgon_chat *c, json_t *o)
+{
+    if (!json_is_string(json_object_get(o, "model")))
+        return false;
+    /* a name has no character that JSON would escape */
+    json_t *name = json_stringn(c->model_json + 1, strlen(c->model_json) - 2);
+    return json_object_set_new(o, "model", name) == 0;
+}
+
+/* The name that the client asked for, wherever an answer or event has one. True: it changed. */
+static bool rename_model(const dgon_chat *c, json_t *root)
+{
+    if (!c->rename)
+        return false;
+    bool changed = rename_in(c, root);
+    changed = rename_in(c, json_object_get(root, "response")) || changed;
+    return rename_in(c, json_object_get(root, "message")) || changed;
+}
+
 /* ---- one event ---- */
 
 /* {"type":"error","message":…}, as a response's stream has it, beside the usual objects. */
@@ -112,9 +133,11 @@ static bool is_good_line(const char *p, size_t n)
 }
 
 /* As it came if that is one line of good text. */
-static dgon_status put_data(dgon_buf *out, const char *p, size_t n, const json_t *root)
+static dgon_status put_data(const dgon_chat *c, dgon_buf *out, const char *p, size_t n,
+                            json_t *root)
 {
-    return is_good_line(p, n) ? dgon_buf_add(out, p, n) : dgon_tree_dump(out, root);
+    return !rename_model(c, root) && is_good_line(p, n) ? dgon_buf_add(out, p, n)
+                                                        : dgon_tree_dump(out, root);
 }
 
 /* A part goes out. The last one is noted as the end. */
@@ -131,7 +154,7 @@ static dgon_status emit(dgon_chat *c, const dgon_chat_sink *to, bool last)
 }
 
 static dgon_status event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon_sse_event *ev,
-                         const json_t *root, const dgon_chat_sink *to)
+                         json_t *root, const dgon_chat_sink *to)
 {
     char name[DGON_RELAY_NAME_MAX + 1];
     if (!json_is_object(root) || !name_of(ev, root, name))
@@ -145,7 +168,7 @@ static dgon_status event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon_sse
     dgon_buf_reset(out);
     dgon_status s = dgon_buf_addf(out, "%s ", name);
     if (s == DGON_OK)
-        s = put_data(out, ev->data, ev->data_len, root);
+        s = put_data(c, out, ev->data, ev->data_len, root);
     return s == DGON_OK ? emit(c, to, last) : s;
 }
 
@@ -170,30 +193,46 @@ dgon_status dgon_relay_event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon
 
 /* ---- one line ---- */
 
-/* A token: nothing in it that would have to be looked at. */
-static bool is_usual_line(const char *p, size_t n)
+static bool is_key(const char *p, const dgon_json_member *m, const char *key)
 {
-    static const char *const looked_at[] = {"error", "done", NULL};
+    return m->key_len == strlen(key) && memcmp(p + m->key, key, m->key_len) == 0;
+}
+
+/* A token: nothing in it that would have to be looked at. *model: where its model's name stands. */
+static bool is_usual_line(const char *p, size_t n, dgon_json_member *model)
+{
     dgon_json_scan scan;
     dgon_json_member m;
     dgon_status s;
     bool running = false;
+    *model = (dgon_json_member){.value_len = 0};
     dgon_json_scan_init(&scan, p, n);
     while ((s = dgon_json_scan_next(&scan, &m)) == DGON_OK) {
-        bool found = false;
-        for (size_t k = 0; looked_at[k] != NULL; k++)
-            found = found || (m.key_len == strlen(looked_at[k]) &&
-                              memcmp(p + m.key, looked_at[k], m.key_len) == 0);
-        if (!found)
-            continue;
-        if (p[m.key] != 'd' || m.value_len != 5 || running)
+        if (is_key(p, &m, "error") || (is_key(p, &m, "done") && (m.value_len != 5 || running)) ||
+            (is_key(p, &m, "model") && model->value_len > 0))
             return false;
-        running = true; /* "done":false */
+        if (is_key(p, &m, "done"))
+            running = true; /* "done":false */
+        else if (is_key(p, &m, "model"))
+            *model = m;
     }
     return s == DGON_DONE && running && scan.at == n && is_good_line(p, n);
 }
 
-static dgon_status line(dgon_chat *c, const char *p, size_t n, const json_t *root,
+static dgon_status put_usual_line(const dgon_chat *c, dgon_buf *out, const char *p, size_t n,
+                                  const dgon_json_member *model)
+{
+    size_t at = c->rename && model->value_len > 0 ? model->value : n;
+    dgon_buf_reset(out);
+    dgon_status s = dgon_buf_add(out, p, at);
+    if (s != DGON_OK || at == n)
+        return s;
+    s = dgon_buf_adds(out, c->model_json);
+    at += model->value_len;
+    return s == DGON_OK ? dgon_buf_add(out, p + at, n - at) : s;
+}
+
+static dgon_status line(dgon_chat *c, const char *p, size_t n, json_t *root,
                         const dgon_chat_sink *to)
 {
     if (!json_is_object(root))
@@ -204,7 +243,7 @@ static dgon_status line(dgon_chat *c, const char *p, size_t n, const json_t *roo
     }
     usage_of(c, root);
     dgon_buf_reset(to->out);
-    dgon_status s = put_data(to->out, p, n, root);
+    dgon_status s = put_data(c, to->out, p, n, root);
     return s == DGON_OK ? emit(c, to, json_is_true(json_object_get(root, "done"))) : s;
 }
 
@@ -217,10 +256,10 @@ dgon_status dgon_relay_line(dgon_chat *c, dgon_buf *out, const char *p, size_t n
         return DGON_EBACKEND;
     if (c->done_seen)
         return DGON_DONE;
-    if (is_usual_line(p, n)) {
+    dgon_json_member model;
+    if (is_usual_line(p, n, &model)) {
         c->bad_lines = 0;
-        dgon_buf_reset(out);
-        dgon_status s = dgon_buf_add(out, p, n);
+        dgon_status s = put_usual_line(c, out, p, n, &model);
         return s == DGON_OK ? emit(c, &to, false) : s;
     }
     dgon_status s = dgon_tree_load_backend(&root, p, n);
@@ -248,9 +287,9 @@ dgon_status dgon_relay_answer(dgon_chat *c, dgon_op op, dgon_buf *out, const cha
         s = DGON_EBACKEND;
     else
         usage_of(c, root);
-    json_decref(root);
     if (s == DGON_OK)
-        s = dgon_buf_add(out, p, n);
+        s = rename_model(c, root) ? dgon_tree_dump(out, root) : dgon_buf_add(out, p, n);
+    json_decref(root);
     if (s == DGON_OK)
         dgon_chat_note_finish(c, 0, "stop");
     return s;

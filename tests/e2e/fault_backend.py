@@ -17,6 +17,9 @@ from dataclasses import dataclass, field, fields
 RUBBISH = b"\x00\xff\xfe<<<not a line of anything>>>\r\n\r\n"
 
 
+CAPABILITIES = ["completion", "tools", "thinking"]  # of each model, where the API tells
+
+
 @dataclass
 class Plan:
     tokens: int = 5  # how many, each "<number>:<microseconds of sending> "
@@ -149,11 +152,11 @@ class Connection(asyncio.Protocol):
         if s.ollama and path == "/api/version":
             return self.answer(200, {"version": "0.32.15"})
         if s.ollama and path == "/api/tags":
-            return self.answer(200, {"models": [{"name": m, "model": m, "details": {}} for m in s.models]})
+            return self.answer(200, {"models": [{"name": m, "model": m, "details": {}, "capabilities": CAPABILITIES} for m in s.models]})
         if s.ollama and path == "/api/ps":
             return self.answer(200, {"models": []})
         if s.ollama and path == "/api/show":
-            return self.answer(200, {"details": {}, "model_info": {}, "capabilities": ["completion", "tools", "thinking"]})
+            return self.answer(200, {"details": {}, "model_info": {}, "capabilities": CAPABILITIES})
         if path in SPEAKERS:
             return await self.speak(path, headers, json.loads(body))
         return self.answer(404, {"error": "not found"})

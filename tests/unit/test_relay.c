@@ -128,6 +128,44 @@ static void test_streams(void)
     }
 }
 
+/* The backend calls the model real, the client knows it as pub. */
+static void test_renamed(void)
+{
+    static const char in[] =
+        "data: {\"type\":\"response.created\",\"response\":{\"model\":\"real\",\"x\":1}}\n\n"
+        "event: a\ndata: {\"message\":{\"model\":\"real\"}}\n\nevent: a\ndata: {\"x\": 1.50}\n\n";
+    static const char out[] =
+        "response.created {\"type\":\"response.created\",\"response\":{\"model\":\"pub\",\"x\":1}}|"
+        "a {\"message\":{\"model\":\"pub\"}}|a {\"x\": 1.50}|";
+    static const char *const lines[][2] = {
+        {"{\"model\":\"real\",\"x\":1.50,\"done\":false}",
+         "{\"model\":\"pub\",\"x\":1.50,\"done\":false}|"},
+        {"{\"done\":false,\"x\":\"model\"}", "{\"done\":false,\"x\":\"model\"}|"},
+        {"{\"model\":\"a\",\"model\":\"b\",\"done\":false}", "{\"model\":\"pub\",\"done\":false}|"},
+        {"{\"model\":\"real\",\"done\":true}", "{\"model\":\"pub\",\"done\":true}|"},
+    };
+    relay r;
+    init(&r, DGON_OP_RESPONSES);
+    r.chat.rename = true;
+    CU_ASSERT_EQUAL(dgon_sse_feed(&r.sse, in, sizeof in - 1), DGON_OK);
+    CU_ASSERT(r.events.len == sizeof out - 1 && memcmp(r.events.data, out, r.events.len) == 0);
+    fini(&r);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        init(&r, DGON_OP_OLLAMA_CHAT);
+        r.chat.rename = true;
+        (void)!dgon_relay_line(&r.chat, &r.out, lines[i][0], strlen(lines[i][0]), on_emit, &r);
+        CU_ASSERT(r.events.len == strlen(lines[i][1]) &&
+                  memcmp(r.events.data, lines[i][1], r.events.len) == 0);
+        fini(&r);
+    }
+    static const char whole[] = "{\"model\":\"real\",\"x\":2}";
+    init(&r, DGON_OP_RERANK);
+    r.chat.rename = true;
+    CU_ASSERT_EQUAL(dgon_relay_answer(&r.chat, r.op, &r.out, whole, sizeof whole - 1), DGON_OK);
+    CU_ASSERT(r.out.len == 21 && memcmp(r.out.data, "{\"model\":\"pub\",\"x\":2}", 21) == 0);
+    fini(&r);
+}
+
 static void test_requests(void)
 {
     static const char *const pairs[][2] = {
@@ -200,5 +238,6 @@ static void test_memory(void)
     unit_each_alloc(one, NULL);
 }
 
-UNIT_MAIN("relay", {"streams", test_streams}, {"requests", test_requests},
-          {"answers", test_answers}, {"unfold", test_unfold}, {"memory", test_memory})
+UNIT_MAIN("relay", {"streams", test_streams}, {"renamed", test_renamed},
+          {"requests", test_requests}, {"answers", test_answers}, {"unfold", test_unfold},
+          {"memory", test_memory})

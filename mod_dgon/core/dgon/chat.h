@@ -35,6 +35,7 @@ typedef struct dgon_chat {
     dgon_json_identity ident;
     bool text; /* a text completion: choices have a text instead of a delta or message */
     bool stream;
+    bool rename; /* relay.h: the backend knows the model by another name than the client */
     bool want_usage; /* the client asked for stream_options.include_usage */
     /* progress */
     char head[480]; /* of every chunk: {"id":…,"object":…,"created":…,"model":…,"choices":[ */

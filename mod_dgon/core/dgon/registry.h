@@ -136,6 +136,8 @@ DGON_MUST_USE dgon_status dgon_registry_model_name(dgon_registry *r, uint32_t mo
 uint32_t dgon_registry_model_needs(dgon_registry *r, uint32_t model, uint32_t caps);
 /* Client: has an agent's model all of that? True also while no agent is there. A scan. */
 bool dgon_registry_model_can(dgon_registry *r, uint32_t model, uint32_t need, uint32_t context);
+/* Does any agent offer it now? A scan. */
+bool dgon_registry_model_offered(dgon_registry *r, uint32_t model);
 uint32_t dgon_registry_model_count(dgon_registry *r); /* indices to try: 0..count-1 */
 
 /* ---- jobs, client side ---- */
