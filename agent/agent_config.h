@@ -5,6 +5,7 @@
 #define AGENT_CONFIG_H
 
 #include "dgon/buf.h"
+#include "dgon/pass.h"
 #include "dgon/wire.h"
 
 #include <stdbool.h>
@@ -15,6 +16,7 @@
     198 /* what the INI reader takes; a longer line is an error, not a surprise */
 #define AGENT_CONFIG_FILE_MAX     (256u * 1024u)
 #define AGENT_CONFIG_BACKENDS_MAX 16u
+#define AGENT_CONFIG_ALLOW_MAX    1024u /* all of them together: DGON_PASS_LIST_MAX */
 #define AGENT_CONFIG_LABELS_MAX   16u
 #define AGENT_CONFIG_SECRET_MAX   512u
 
@@ -36,6 +38,7 @@ typedef struct agent_config_backend {
     uint32_t delay_ms, tokens;               /* echo */
     char (*models)[DGON_WIRE_NAME_MAX + 1];  /* allow list, owned; none = all */
     uint32_t model_count;
+    char allow[AGENT_CONFIG_ALLOW_MAX]; /* openings as in pass.h; "" = none */
     char secret[AGENT_CONFIG_SECRET_MAX]; /* content of key_file */
     unsigned line;                        /* where its section starts, for messages */
     unsigned file;

@@ -149,8 +149,14 @@ dgon_status agent_config_check(agent_config *c, dgon_buf *errors)
     if (c->backend_count == 0) {
         agent_config_mistake(&r, 0, "no [backend \"name\"] section");
     }
+    size_t allow = 0;
     for (unsigned i = 0; i < c->backend_count; i++) {
         check_backend(&r, &c->backends[i]);
+        allow += strlen(c->backends[i].allow) + 1;
+    }
+    if (allow >= DGON_PASS_LIST_MAX) {
+        agent_config_mistake(&r, 0, "the keys allow are longer than %u bytes together",
+                             DGON_PASS_LIST_MAX);
     }
     return r.mistakes != 0 ? DGON_EINVAL : DGON_OK;
 }

@@ -124,6 +124,26 @@ static bool set_models(reader *r, const char *value)
     return true;
 }
 
+/* A list may go on in further lines. */
+static bool set_allow(reader *r, const char *value)
+{
+    agent_config_backend *b = r->backend;
+    size_t n = strlen(b->allow), blanks = strspn(value, ", \t");
+    char whole[AGENT_CONFIG_ALLOW_MAX];
+    int len = snprintf(whole, sizeof whole, "%s%s%s", b->allow, n != 0 ? "," : "", value + blanks);
+    while (len > 0 && (size_t)len < sizeof whole && strchr(", \t", whole[len - 1]) != NULL) {
+        whole[--len] = '\0';
+    }
+    const char *wrong =
+        len < 0 || (size_t)len >= sizeof whole ? "the list is too long" : dgon_pass_check(whole);
+    if (wrong != NULL) {
+        agent_config_mistake(&r->report, r->line, "allow: %s", wrong);
+        return false;
+    }
+    (void)snprintf(b->allow, sizeof b->allow, "%s", whole);
+    return true;
+}
+
 static bool set_id(reader *r, const char *value)
 {
     if (!dgon_wire_is_agent_id(value, strlen(value))) {
@@ -175,6 +195,7 @@ static const key keys[] = {
     B(key_file, KEY_STRING, 0, 0),
     B(ca_file, KEY_STRING, 0, 0),
     CALL("backend", "models", set_models),
+    CALL("backend", "allow", set_allow),
     B(truncate, KEY_BOOL, 0, 0),
     B(connect_timeout, KEY_UINT, 1, 600),
     B(stall_timeout, KEY_UINT, 1, 86400),

@@ -5,6 +5,8 @@
 
 #include "dgon/alloc.h"
 
+#include <string.h>
+
 #define RELEASED_MS 1000u
 /* What curl reads at once, kept for each request: fewer calls, or with many streams less memory. */
 #define BUFFER_FEW  4096L
@@ -29,7 +31,7 @@ struct agent_request {
     dgon_buf body;
     uint64_t released_ms;
     int status;
-    bool post, got, fresh;
+    bool post, upload, got, fresh, headed;
 };
 
 void agent_http_on_fd(agent_http *h, int fd, unsigned events)
@@ -120,6 +122,48 @@ static size_t on_write(char *p, size_t size, size_t n, void *user)
     return n == 0 ? 1 : 0; /* anything but n ends the transfer */
 }
 
+/* One line of the answer's head, its first and its last (empty) one included. */
+static size_t on_header(char *p, size_t size, size_t n, void *user)
+{
+    agent_request *r = user;
+    n *= size;
+    long status = 0;
+    const char *end = p + n;
+    while (end > p && (end[-1] == '\r' || end[-1] == '\n')) {
+        end--;
+    }
+    if (r->ops == NULL || r->headed) {
+        return n; /* trailers */
+    }
+    const char *colon = memchr(p, ':', (size_t)(end - p));
+    if (end == p) {
+        (void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+        if (status >= 200) {
+            r->headed = true;
+            r->ops->on_head(r->user, (int)status);
+        }
+    } else if (strncmp(p, "HTTP/", 5) == 0) {
+        r->ops->on_header(r->user, NULL, 0, NULL, 0);
+    } else if (colon != NULL) {
+        const char *value = colon + 1;
+        while (value < end && (*value == ' ' || *value == '\t')) {
+            value++;
+        }
+        while (end > value && (end[-1] == ' ' || end[-1] == '\t')) {
+            end--;
+        }
+        r->ops->on_header(r->user, p, (size_t)(colon - p), value, (size_t)(end - value));
+    }
+    return n;
+}
+
+static size_t on_read(char *p, size_t size, size_t n, void *user)
+{
+    agent_request *r = user;
+    size_t got = r->ops != NULL ? r->ops->on_upload(r->user, p, size * n) : 0;
+    return got == AGENT_HTTP_UPLOAD_WAIT ? CURL_READFUNC_PAUSE : got;
+}
+
 #define SET(option, value) (ok = ok && curl_easy_setopt(r->easy, option, value) == CURLE_OK)
 
 static bool begin(agent_request *r)
@@ -132,6 +176,14 @@ static bool begin(agent_request *r)
     if (r->post) {
         SET(CURLOPT_POSTFIELDS, r->body.data != NULL ? r->body.data : "");
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
+    }
+    if (r->ops->on_head != NULL) {
+        SET(CURLOPT_HEADERFUNCTION, on_header);
+        SET(CURLOPT_HEADERDATA, r);
+    }
+    if (r->upload) {
+        SET(CURLOPT_READFUNCTION, on_read);
+        SET(CURLOPT_READDATA, r);
     }
     r->multi = ok ? agent_http_multi_add(&r->http->multis, r->easy) : NULL;
     return r->multi != NULL;
@@ -154,6 +206,7 @@ agent_request *agent_http_start(agent_http *h, const agent_http_spec *spec,
     r->easy = handle->easy;
     r->ops = ops;
     r->user = user;
+    r->upload = spec->upload;
     if (spec->body != NULL) {
         r->body = *spec->body;
         dgon_buf_init(spec->body, spec->body->max);
@@ -207,7 +260,7 @@ static bool try_fresh(agent_request *r, CURLcode code)
 {
     long made = 1;
     bool lost = code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
-    if (!lost || r->got || r->fresh || r->ops == NULL ||
+    if (!lost || r->got || r->headed || r->upload || r->fresh || r->ops == NULL ||
         curl_easy_getinfo(r->easy, CURLINFO_NUM_CONNECTS, &made) != CURLE_OK || made != 0) {
         return false;
     }

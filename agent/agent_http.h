@@ -28,12 +28,20 @@ typedef struct agent_http_result {
     const char *reason; /* for the log; static */
 } agent_http_result;
 
-/* Neither may call agent_http_cancel() for its own request; on_body may call agent_http_release().
- */
+#define AGENT_HTTP_UPLOAD_WAIT SIZE_MAX /* nothing to send yet: agent_http_resume() when there is */
+
+/* None may call agent_http_cancel() for its own request; on_body may call agent_http_release(). */
 typedef struct agent_http_ops {
     agent_http_take (*on_body)(void *user, int status, const char *p, size_t n);
     void (*on_done)(void *user,
                     const agent_http_result *result); /* last call; the request is gone */
+    /* The rest may be NULL. A header of the answer; no name: they begin (again). */
+    void (*on_header)(void *user, const char *name, size_t name_len, const char *value,
+                      size_t value_len);
+    void (*on_head)(void *user, int status); /* they are all there */
+    /* The next piece of the body of an upload: up to `size` bytes into p, and how many. 0: its end.
+     */
+    size_t (*on_upload)(void *user, char *p, size_t size);
 } agent_http_ops;
 
 typedef struct agent_http_spec {
@@ -43,7 +51,11 @@ typedef struct agent_http_spec {
     const char *traceparent; /* NULL or "" = none */
     uint32_t connect_timeout_s;
     uint32_t total_timeout_s; /* 0 = none: the caller watches */
-    dgon_buf *body;           /* JSON to POST; its memory is taken. NULL = GET */
+    dgon_buf *body;           /* to POST; its memory is taken. NULL = GET */
+    const char *method;       /* any other; NULL = POST or GET with JSON, as `body` says */
+    const char *const *headers; /* with a method: lines, NULL behind the last */
+    bool upload;              /* the body comes from on_upload; not with `body` */
+    int64_t upload_length;    /* -1: in chunks */
 } agent_http_spec;
 
 /* NULL when memory is short. */

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define KEY_MAX (2u * AGENT_CONFIG_PATH_MAX + AGENT_CONFIG_SECRET_MAX + 64u)
 
@@ -22,12 +23,27 @@ static bool add_header(agent_http_handle *h, const char *line)
     return true;
 }
 
+/* A request of another client: its headers, and none that curl would add by itself. */
+static bool set_own_headers(agent_http_handle *h, const agent_http_spec *spec)
+{
+    bool typed = false, ok = true;
+    for (const char *const *line = spec->headers; ok && *line != NULL; line++) {
+        typed = typed || strncasecmp(*line, "Content-Type:", 13) == 0;
+        ok = add_header(h, *line);
+    }
+    return ok && (typed || add_header(h, "Content-Type:")) && add_header(h, "Expect:");
+}
+
 static bool set_headers(agent_http_handle *h, const agent_http_spec *spec)
 {
     char line[640];
-    bool ok = add_header(h, "Accept: application/json, text/event-stream") &&
-              add_header(h, "User-Agent: dgon-agent");
-    if (spec->body != NULL) {
+    bool ok = add_header(h, "User-Agent: dgon-agent");
+    if (spec->method != NULL) {
+        ok = ok && set_own_headers(h, spec);
+    } else {
+        ok = ok && add_header(h, "Accept: application/json, text/event-stream");
+    }
+    if (spec->method == NULL && spec->body != NULL) {
         ok = ok && add_header(h, "Content-Type: application/json") && add_header(h, "Expect:");
     }
     if (spec->secret != NULL && spec->secret[0] != '\0') {
@@ -72,6 +88,17 @@ static bool set_options(agent_http_handle *h, const agent_http_spec *spec)
     }
     if (spec->body != NULL) {
         SET(CURLOPT_POST, 1L);
+    }
+    if (spec->upload) {
+        SET(CURLOPT_UPLOAD, 1L);
+        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)spec->upload_length);
+        SET(CURLOPT_FRESH_CONNECT,
+            1L); /* what was sent to a dead connection cannot be sent again */
+    }
+    if (spec->method != NULL) {
+        SET(CURLOPT_PATH_AS_IS, 1L);
+        SET(CURLOPT_NOBODY, strcmp(spec->method, "HEAD") == 0 ? 1L : 0L);
+        SET(CURLOPT_CUSTOMREQUEST, spec->method);
     }
     return ok && set_headers(h, spec);
 }
@@ -119,7 +146,8 @@ static void key_of(char key[KEY_MAX], const agent_http_spec *spec)
     int n = snprintf(key, KEY_MAX, "%s\n%s\n%s\n%u\n%u\n%d", text(spec->url), text(spec->secret),
                      text(spec->ca_file), (unsigned)spec->connect_timeout_s,
                      (unsigned)spec->total_timeout_s, spec->body != NULL);
-    if (n < 0 || (size_t)n >= KEY_MAX || text(spec->traceparent)[0] != '\0') {
+    if (n < 0 || (size_t)n >= KEY_MAX || text(spec->traceparent)[0] != '\0' ||
+        spec->method != NULL) {
         agent_os_wipe(key, KEY_MAX);
         key[0] = '\0';
     }

@@ -44,6 +44,7 @@ typedef struct agent_job {
     uint64_t started_ms, last_ms;
     uint32_t events;
     int64_t created;
+    struct agent_pass *pass; /* of a request that is passed on, else NULL */
     char id[65], model[DGON_WIRE_NAME_MAX + 1], public_model[DGON_WIRE_NAME_MAX + 1],
         traceparent[56];
 } agent_job;
@@ -89,6 +90,20 @@ void agent_job_fail(agent_job *j, const dgon_error *e);
 /* The same with an error that another agent may do better. */
 void agent_job_fail_text(agent_job *j, int http, const char *code, const char *text);
 
+/* The answer is complete and final_payload is what END says: now, or behind the records that wait.
+ * May free the job. */
+void agent_job_finish(agent_job *j);
+
+/* --- agent_job_pass.c --- */
+
+/* Which backend does it, and whether it may be done. False: e says why not. */
+bool agent_job_pass_allowed(agent_models *m, const dgon_ctl *c, agent_backend **b, dgon_error *e);
+/* Begins a job whose request is passed on; takes c->http. May free the job. */
+void agent_job_pass_begin(agent_job *j, dgon_ctl *c);
+/* A piece of its body. DGON_EPROTO: more than its window. May free the job. */
+DGON_MUST_USE dgon_status agent_job_pass_body(agent_job *j, const dgon_record *r);
+void agent_job_pass_free(struct agent_pass *p);
+
 /* --- agent_job_send.c --- */
 
 /* A record that needs no credit: STATUS, END, CANCELLED. */
@@ -99,6 +114,8 @@ void agent_job_refuse(agent_link *l, uint32_t number, uint8_t attempt, const dgo
 dgon_status agent_job_on_event(void *user, const char *p, size_t n);
 /* The same for a whole answer. */
 dgon_status agent_job_put_raw(agent_job *j, const char *p, size_t n);
+/* The head of an answer that is passed on. */
+dgon_status agent_job_put_head(agent_job *j, const char *p, size_t n);
 /* Sends what waits as far as the credit goes. True: nothing waits any more. */
 bool agent_job_send_pending(agent_job *j);
 

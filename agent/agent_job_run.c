@@ -64,6 +64,11 @@ static void job_end(agent_job *j)
         agent_job_fail_text(j, 500, NULL, "The agent is out of memory.");
         return;
     }
+    agent_job_finish(j);
+}
+
+void agent_job_finish(agent_job *j)
+{
     j->final = DGON_REC_END;
     j->state = AGENT_JOB_FINISHING;
     if (j->pending.len == 0) {
@@ -220,7 +225,7 @@ static void on_step(void *user)
 
 static dgon_status ask_backend(agent_job *j, dgon_buf *request)
 {
-    static const agent_http_ops ops = {on_body, on_done};
+    static const agent_http_ops ops = {.on_body = on_body, .on_done = on_done};
     char url[AGENT_CONFIG_PATH_MAX + 32];
     const agent_config_backend *c = &j->backend->config;
     if (*j->path == '\0') {

@@ -98,6 +98,12 @@ dgon_status agent_job_put_raw(agent_job *j, const char *p, size_t n)
     return s;
 }
 
+dgon_status agent_job_put_head(agent_job *j, const char *p, size_t n)
+{
+    j->state = AGENT_JOB_RUNNING;
+    return n <= j->piece ? put(j, DGON_REC_HEAD, 0, p, n) : DGON_ETOOBIG;
+}
+
 bool agent_job_send_pending(agent_job *j)
 {
     const unsigned char *p = (const unsigned char *)j->pending.data;

@@ -53,6 +53,7 @@ void agent_job_free(agent_job *j)
         j->ops->fini(&j->x);
         dgon_buf_fini(&j->x.out);
     }
+    agent_job_pass_free(j->pass);
     agent_timer_destroy(j->timer);
     j->backend->running--;
     agent_backend_unref(j->backend);
@@ -73,6 +74,9 @@ static bool refused(agent_jobs *t, const dgon_ctl *c, agent_backend **b, dgon_er
                        t->draining ? "The agent is shutting down." : "The agent has no free slot.");
         e->retryable = e->requeue = true;
         return true;
+    }
+    if (c->http != NULL) {
+        return !agent_job_pass_allowed(t->models, c, b, e);
     }
     if (c->body > t->body_max) {
         dgon_error_set(e, 413, "request_too_large", NULL,
@@ -103,7 +107,7 @@ static agent_job *job_create(agent_jobs *t, agent_link *l, const dgon_ctl *c, ag
     j->table = t;
     j->link = l;
     j->backend = b;
-    j->path = b->ops->ask[dgon_op_of(c->op)];
+    j->path = c->http != NULL ? c->http->path : b->ops->ask[dgon_op_of(c->op)];
     j->ops = agent_backend_translation(b->ops, dgon_op_of(c->op));
     j->number = c->job;
     j->attempt = (uint8_t)c->attempt;
@@ -132,11 +136,12 @@ static agent_job *job_create(agent_jobs *t, agent_link *l, const dgon_ctl *c, ag
     return j;
 }
 
-dgon_status agent_jobs_start(agent_jobs *t, agent_link *l, const dgon_ctl *c)
+dgon_status agent_jobs_start(agent_jobs *t, agent_link *l, dgon_ctl *c)
 {
     agent_backend *b = NULL;
     dgon_error e;
-    if (c->attempt > UINT8_MAX || find(t, l, c->job) != NULL) {
+    if (c->attempt > UINT8_MAX || find(t, l, c->job) != NULL ||
+        (c->http != NULL) != (dgon_op_of(c->op) == DGON_OP_PASS)) {
         return DGON_EPROTO;
     }
     if (refused(t, c, &b, &e)) {
@@ -150,7 +155,9 @@ dgon_status agent_jobs_start(agent_jobs *t, agent_link *l, const dgon_ctl *c)
         agent_job_refuse(l, c->job, (uint8_t)c->attempt, &e);
         return DGON_OK;
     }
-    if (j->body_left == 0) {
+    if (c->http != NULL) {
+        agent_job_pass_begin(j, c);
+    } else if (j->body_left == 0) {
         agent_job_run(j);
     }
     return DGON_OK;
@@ -160,10 +167,13 @@ dgon_status agent_jobs_start(agent_jobs *t, agent_link *l, const dgon_ctl *c)
 
 static dgon_status take_body(agent_job *j, const dgon_record *r)
 {
+    j->last_ms = agent_os_now_ms();
+    if (j->pass != NULL) {
+        return agent_job_pass_body(j, r);
+    }
     if (j->state != AGENT_JOB_BODY || r->len > j->body_left) {
         return DGON_EPROTO;
     }
-    j->last_ms = agent_os_now_ms();
     if (dgon_buf_add(&j->body, r->payload, r->len) != DGON_OK) {
         agent_job_fail_text(j, 503, "no_capacity", "The agent is out of memory.");
         return DGON_OK;

@@ -28,8 +28,9 @@ uint32_t agent_jobs_count(const agent_jobs *t);
 /* From now on every new job is given back to the queue. */
 void agent_jobs_drain(agent_jobs *t);
 
-/* A job message. DGON_EPROTO: the gateway broke the protocol, close the link. */
-DGON_MUST_USE dgon_status agent_jobs_start(agent_jobs *t, agent_link *l, const dgon_ctl *c);
+/* A job message, of which c->http may be taken. DGON_EPROTO: the gateway broke the protocol, close
+ * the link. */
+DGON_MUST_USE dgon_status agent_jobs_start(agent_jobs *t, agent_link *l, dgon_ctl *c);
 /* BODY, CREDIT, CANCEL. Records of a job that ended, or of another attempt, are dropped. */
 DGON_MUST_USE dgon_status agent_jobs_record(agent_jobs *t, agent_link *l, const dgon_record *r);
 /* The link takes records again. */

@@ -68,6 +68,7 @@ void agent_links_hello(agent_links *s, agent_link *l)
     c.slots = s->slots;
     c.models = s->models;
     c.model_count = s->model_count;
+    c.allow = s->allow[0] != '\0' ? s->allow : NULL;
     send_control(s, l, &c);
 }
 
@@ -79,6 +80,7 @@ static void send_state(agent_links *s, dgon_ctl_type type)
     c.slots = s->slots;
     c.models = s->models;
     c.model_count = s->model_count;
+    c.allow = s->allow[0] != '\0' ? s->allow : NULL;
     for (unsigned i = 0; i < s->count; i++) {
         if (is_talking(s->links[i]->link)) {
             send_control(s, s->links[i]->link, &c);
@@ -93,7 +95,11 @@ void agent_links_models(agent_links *s)
     if (agent_models_list(s->spec.models, &list, &n) != DGON_OK) {
         return;
     }
-    bool same = n == s->model_count && (n == 0 || memcmp(list, s->models, n * sizeof *list) == 0);
+    char allow[DGON_PASS_LIST_MAX] = "";
+    (void)agent_models_allow(s->spec.models, allow);
+    bool same = n == s->model_count && (n == 0 || memcmp(list, s->models, n * sizeof *list) == 0) &&
+                strcmp(allow, s->allow) == 0;
+    memcpy(s->allow, allow, sizeof s->allow);
     dgon_free(s->models);
     s->models = list;
     s->model_count = n;

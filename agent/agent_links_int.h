@@ -45,6 +45,7 @@ struct agent_links {
     /* what the gateway knows of us */
     dgon_ctl_model *models;
     uint32_t model_count, slots;
+    char allow[DGON_PASS_LIST_MAX]; /* "" = nothing opened */
 };
 
 /* --- agent_links_control.c --- */

@@ -253,7 +253,7 @@ static void on_done(void *user, const agent_http_result *r)
 
 static void ask(agent_backend *b, probe_step step)
 {
-    static const agent_http_ops ops = {on_body, on_done};
+    static const agent_http_ops ops = {.on_body = on_body, .on_done = on_done};
     agent_probe *p = b->probe;
     char url[AGENT_CONFIG_PATH_MAX + 32];
     const char *path = step == PROBE_KIND     ? "/api/version"
@@ -417,6 +417,33 @@ agent_backend *agent_models_find(agent_models *m, const char *name, const agent_
         }
     }
     return best;
+}
+
+agent_backend *agent_models_opened(agent_models *m, const char *method, const char *path)
+{
+    agent_backend *best = NULL;
+    for (unsigned i = 0; i < m->count; i++) {
+        agent_backend *b = m->backends[i];
+        if (b->up && b->config.allow[0] != '\0' &&
+            dgon_pass_allows(b->config.allow, method, path) &&
+            (best == NULL || b->running < best->running)) {
+            best = b;
+        }
+    }
+    return best;
+}
+
+bool agent_models_allow(const agent_models *m, char out[DGON_PASS_LIST_MAX])
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < m->count; i++) {
+        const char *allow = m->backends[i]->config.allow;
+        if (m->backends[i]->up && allow[0] != '\0' && n + strlen(allow) + 2 <= DGON_PASS_LIST_MAX) {
+            n +=
+                (size_t)snprintf(out + n, DGON_PASS_LIST_MAX - n, "%s%s", n != 0 ? "," : "", allow);
+        }
+    }
+    return n != 0;
 }
 
 uint32_t agent_models_slots(const agent_models *m)

@@ -39,6 +39,10 @@ bool agent_models_settled(const agent_models *m);
 /* Least busy backend that serves the model, and its entry; NULL if none. The caller takes a
  * reference to keep it. */
 agent_backend *agent_models_find(agent_models *m, const char *name, const agent_model **model);
+/* Least busy backend whose `allow` opens that; NULL if none. */
+agent_backend *agent_models_opened(agent_models *m, const char *method, const char *path);
+/* All openings of backends that are up, in one list; false: there are none. */
+bool agent_models_allow(const agent_models *m, char out[DGON_PASS_LIST_MAX]);
 /* A job met a backend that is not there: ask it at once. */
 void agent_models_suspect(agent_backend *b);
 void agent_backend_ref(agent_backend *b);

@@ -7,6 +7,7 @@
 #include "mod_dgon_engine.h"
 #include "mod_dgon_error.h"
 #include "mod_dgon_ollama.h"
+#include "mod_dgon_pass.h"
 #include "mod_dgon_restart.h"
 #include "mod_dgon_shm.h"
 
@@ -54,6 +55,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_api_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_ollama_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_dgon_pass_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_agent_handler, NULL, NULL, APR_HOOK_MIDDLE);
     mod_dgon_conn_register();
     mod_dgon_cors_register();

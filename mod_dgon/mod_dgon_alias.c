@@ -2,7 +2,6 @@
 
 #include <apr_strings.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 static const mod_dgon_alias *at(const apr_array_header_t *aliases, int i)
@@ -49,19 +48,17 @@ const char *mod_dgon_alias_add(cmd_parms *cmd, apr_array_header_t **aliases, con
 
 /* ---- link child ---- */
 
-dgon_ctl_model *mod_dgon_alias_offers(const apr_array_header_t *aliases, const char *agent,
-                                      const dgon_ctl_model *models, uint32_t *n,
-                                      char (*targets)[DGON_WIRE_NAME_MAX + 1])
+uint32_t mod_dgon_alias_offers(const apr_array_header_t *aliases, const char *agent,
+                               const dgon_ctl *c, dgon_ctl_model *list,
+                               char (*targets)[DGON_WIRE_NAME_MAX + 1])
 {
-    dgon_ctl_model *list = calloc(*n + (size_t)aliases->nelts, sizeof(*list));
     uint32_t count = 0;
-    if (list == NULL)
-        return NULL;
-    for (uint32_t i = 0; i < *n; i++)
-        if (mod_dgon_alias_find(aliases, models[i].name, strlen(models[i].name)) < 0)
-            list[count++] = models[i];
-    for (int i = 0; i < aliases->nelts; i++) {
-        const dgon_ctl_model *m = dgon_alias_pick(at(aliases, i)->targets, agent, models, *n);
+    for (uint32_t i = 0; i < c->model_count; i++)
+        if (mod_dgon_alias_find(aliases, c->models[i].name, strlen(c->models[i].name)) < 0)
+            list[count++] = c->models[i];
+    for (int i = 0; aliases != NULL && i < aliases->nelts; i++) {
+        const dgon_ctl_model *m =
+            dgon_alias_pick(at(aliases, i)->targets, agent, c->models, c->model_count);
         targets[i][0] = '\0';
         if (m == NULL)
             continue;
@@ -69,8 +66,7 @@ dgon_ctl_model *mod_dgon_alias_offers(const apr_array_header_t *aliases, const c
         list[count] = *m;
         apr_cpystrn(list[count++].name, at(aliases, i)->name, sizeof(m->name));
     }
-    *n = count;
-    return list;
+    return count;
 }
 
 int mod_dgon_alias_of_step(const apr_array_header_t *aliases, const char *name)
@@ -129,6 +125,7 @@ uint32_t mod_dgon_alias_model(dgon_registry *reg, const apr_array_header_t *alia
 bool mod_dgon_alias_advance(mod_dgon_stream *s)
 {
     dgon_registry *reg = s->engine->registry;
+    const uint32_t rule = s->spec.need & ~DGON_NEED_CAPS;
     if (s->alias < 0)
         return false;
     for (int i = next_step(s->conf->aliases, s->alias); i >= 0;
@@ -137,11 +134,11 @@ bool mod_dgon_alias_advance(mod_dgon_stream *s)
         if (model == DGON_NONE || !dgon_registry_model_offered(reg, model))
             continue;
         uint32_t need = dgon_registry_model_needs(reg, model, s->caps);
-        if (!dgon_registry_model_can(reg, model, need, s->spec.context))
+        if (!dgon_registry_model_can(reg, model, rule | need, s->spec.context))
             continue;
         s->alias = i;
         s->spec.model = model;
-        s->spec.need = need;
+        s->spec.need = rule | need;
         for (unsigned k = 0; k < DGON_REGISTRY_EXCLUDE_MAX; k++)
             s->spec.exclude[k] = DGON_NONE;
         return true;

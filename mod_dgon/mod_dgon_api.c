@@ -6,6 +6,7 @@
 #include "mod_dgon_cors.h"
 #include "mod_dgon_error.h"
 #include "mod_dgon_models.h"
+#include "mod_dgon_pass.h"
 
 #include "dgon/openai.h"
 
@@ -213,6 +214,9 @@ int mod_dgon_api_handler(request_rec *r)
         if (rest != NULL && *rest == '\0')
             return mod_dgon_api_ask(r, engine, routes[i].op);
     }
+    status = mod_dgon_pass_try(r, engine, v1 != NULL ? v1 : r->uri);
+    if (status != DECLINED)
+        return status;
     dgon_error_set(
         &e, HTTP_NOT_FOUND, "unknown_url", NULL,
         "There is nothing at this address. Use POST /v1/chat/completions, /v1/completions, "

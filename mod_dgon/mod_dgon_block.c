@@ -41,7 +41,9 @@ static bool half_closed(mod_dgon_stream *s)
 /* `client`: the socket, or negative; *events: what it is still asked for. */
 static void wait_for_news(mod_dgon_stream *s, int client, short *events, uint64_t due)
 {
-    struct pollfd p[2] = {{.fd = s->wakefd, .events = POLLIN}, {.fd = client, .events = *events}};
+    bool input = s->upload != NULL && s->upload->wants_input;
+    struct pollfd p[2] = {{.fd = s->wakefd, .events = POLLIN},
+                          {.fd = client, .events = (short)(*events | (input ? POLLIN : 0))}};
     int most = s->c->master != NULL ? H2_LOOK_MS : MOD_DGON_TICK_MS;
     int wait = due > s->now && due - s->now < (uint64_t)most ? (int)(due - s->now) : most;
     int n = poll(p, client >= 0 ? 2 : 1, wait);

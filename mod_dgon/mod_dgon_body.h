@@ -1,4 +1,4 @@
-/* The body of a request, whole in memory. */
+/* The body of a request: whole in memory, or a piece. */
 #ifndef MOD_DGON_BODY_H
 #define MOD_DGON_BODY_H
 
@@ -11,5 +11,12 @@
 /* Worker, blocking: reads through httpd's own readers only, at most `max` bytes. False: e is
  * filled, and the connection will not be kept. */
 bool mod_dgon_body_read(request_rec *r, apr_off_t max, dgon_buf *body, dgon_error *e);
+
+/* A piece of at most `want` bytes, appended; none at all if block allows that. *eos: the body ends
+ * here. False: e is filled, and the connection will not be kept. */
+bool mod_dgon_body_some(request_rec *r, apr_bucket_brigade *bb, apr_read_type_e block,
+                        apr_off_t want, dgon_buf *body, bool *eos, dgon_error *e);
+/* Its stated length; false: none is, *n is -1. */
+bool mod_dgon_body_length(request_rec *r, apr_off_t *n);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "mod_dgon_alias.h"
 #include "mod_dgon_error.h"
+#include "mod_dgon_pass.h"
 
 #include "dgon/relay.h"
 #include "dgon/sched.h"
@@ -28,6 +29,8 @@ static apr_status_t stream_cleanup(void *data)
     mod_dgon_stream *s = data;
     dgon_buf_fini(&s->body);
     dgon_buf_fini(&s->answer);
+    if (s->upload != NULL)
+        dgon_buf_fini(&s->upload->head);
     return APR_SUCCESS;
 }
 
@@ -76,11 +79,17 @@ static void let_go(mod_dgon_stream *s)
     dgon_registry_release(s->engine->registry, s->ref);
 }
 
+/* Is there something of the request that the agent has not been told? */
+static bool has_body(const mod_dgon_stream *s)
+{
+    return s->body_at < s->body.len || (s->upload != NULL && !s->upload->ended);
+}
+
 /* Moves what fits of the body into the up ring. */
 static void feed_body(mod_dgon_stream *s)
 {
     dgon_ring up = dgon_registry_up(s->engine->registry, s->ref.slot);
-    bool fed = false;
+    bool fed = s->upload != NULL && mod_dgon_pass_feed_head(s, &up);
     while (s->body_at < s->body.len) {
         uint32_t n = dgon_ring_space_spsc(&up);
         size_t left = s->body.len - s->body_at;
@@ -94,6 +103,8 @@ static void feed_body(mod_dgon_stream *s)
         s->body_at += n;
         fed = true;
     }
+    if (s->upload != NULL && mod_dgon_pass_feed_end(s, &up))
+        fed = true;
     if (fed)
         dgon_registry_notify_link(s->engine->registry, s->ref);
 }
@@ -121,6 +132,8 @@ dgon_status mod_dgon_client_submit(mod_dgon_stream *s)
     s->accepted = s->was_bound = s->requeue = s->in_event = false;
     s->consumed = 0;
     s->body_at = 0;
+    if (s->upload != NULL)
+        s->upload->head_fed = s->upload->ended = false;
     mod_dgon_client_listen(s);
     feed_body(s);
     st = dgon_registry_submit(reg, s->ref, (uint32_t)s->conf->queue_max);
@@ -149,7 +162,7 @@ dgon_status mod_dgon_client_admit(mod_dgon_stream *s)
         return DGON_ESYS;
     }
     s->spec.created = (int64_t)apr_time_sec(s->r->request_time);
-    s->spec.body_len = s->body.len;
+    s->spec.body_len = s->upload != NULL ? DGON_WIRE_BODY_OPEN : s->body.len;
     s->spec.attempt = 1;
     s->spec.stream = s->streaming;
     s->spec.first_token_ms = (uint32_t)s->conf->first_token_timeout;
@@ -213,7 +226,7 @@ void mod_dgon_client_begin(mod_dgon_stream *s)
         return;
     if (s->streaming)
         stream_headers(s);
-    else
+    else if (s->upload == NULL) /* else they came with the answer's head */
         ap_set_content_type(s->r, "application/json");
 }
 
@@ -275,7 +288,8 @@ bool mod_dgon_client_retry(mod_dgon_stream *s)
     dgon_job_ref old = s->ref;
     dgon_job_spec spec = s->spec;
     int alias = s->alias;
-    if (s->content_sent || s->spec.attempt >= s->conf->attempts || !s->has_job)
+    if (s->content_sent || s->spec.attempt >= s->conf->attempts || !s->has_job ||
+        (s->upload != NULL && s->upload->begun))
         return false;
     (void)dgon_registry_phase(s->engine->registry, s->ref, NULL, &agent);
     if (agent != DGON_NONE && s->spec.attempt <= DGON_REGISTRY_EXCLUDE_MAX)
@@ -350,6 +364,8 @@ static void content_begins(mod_dgon_stream *s)
     if (s->content_sent)
         return;
     s->content_sent = true;
+    if (s->upload != NULL)
+        return;              /* its body may still be on its way */
     dgon_buf_fini(&s->body); /* no retry from here on */
     s->body_at = 0;
 }
@@ -374,10 +390,20 @@ static bool on_event(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
     return s->in_event || dgon_buf_adds(out, form == DGON_FORM_LINES ? "\n" : "\n\n") == DGON_OK;
 }
 
+/* An answer without a head: an agent's fault. */
+static mod_dgon_pump no_head(mod_dgon_stream *s, dgon_buf *out)
+{
+    dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL,
+                   "The agent's answer was not valid.");
+    return mod_dgon_client_fail(s, out);
+}
+
 static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
 {
     count(s, DGON_COUNT_OK, 1);
     count(s, DGON_COUNT_EVENTS, s->events);
+    if (s->upload != NULL)
+        return mod_dgon_pass_answered(s) ? ended(s, out) : no_head(s, out);
     mod_dgon_client_begin(s);
     if (s->streaming) {
         bool done = dgon_op_form((dgon_op)s->spec.op) == DGON_FORM_DATA;
@@ -454,7 +480,22 @@ static mod_dgon_step step(mod_dgon_stream *s, dgon_buf *out, mod_dgon_pump *how)
             return STEP_FINAL;
         }
         break;
+    case DGON_REC_HEAD:
+        if (s->upload == NULL || !mod_dgon_pass_answer(s, &down, &rec)) {
+            *how = no_head(s, out);
+            return STEP_FINAL;
+        }
+        content_begins(s);
+        break;
     case DGON_REC_RAW:
+        if (s->upload != NULL) {
+            if (!mod_dgon_pass_answered(s) || !take_into(out, &down, &rec)) {
+                *how = no_head(s, out);
+                return STEP_FINAL;
+            }
+            s->last_content = s->now;
+            break;
+        }
         if (s->streaming || !take_into(&s->answer, &down, &rec)) {
             dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL,
                            "The answer of the model server is too large.");
@@ -494,7 +535,9 @@ mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out)
             dgon_registry_notify(s->engine->registry, s->engine->child, s->ref.slot);
             break;
         }
-        if (s->body_at < s->body.len)
+        if (s->upload != NULL && s->upload->more && !mod_dgon_pass_read(s))
+            return mod_dgon_client_fail(s, out);
+        if (has_body(s))
             feed_body(s);
         if (s->mc != NULL && mod_dgon_conn_blocked(s->mc))
             break; /* the ring holds the rest; the agent's credit runs out and its backend waits */

@@ -17,6 +17,19 @@ typedef enum mod_dgon_pump {
     PUMP_BROKEN    /* it cannot be completed: the connection must break visibly */
 } mod_dgon_pump;
 
+/* A request that is passed on, as it is (mod_dgon_pass.h). */
+typedef struct mod_dgon_upload {
+    dgon_buf head;     /* JSON for the agent */
+    bool head_fed;     /* to this attempt */
+    bool more;         /* the client's body goes on behind what is in `body` */
+    bool begun;        /* some of that was read: no other attempt can be made */
+    bool ended;        /* the end was fed to this attempt */
+    bool wants_input;  /* nothing to read for the moment */
+    uint64_t input_at; /* when something was last read */
+    bool answered;     /* the head of the answer came */
+    apr_bucket_brigade *in;
+} mod_dgon_upload;
+
 struct mod_dgon_stream {
     mod_dgon_engine *engine;
     const mod_dgon_conf *conf;
@@ -34,6 +47,7 @@ struct mod_dgon_stream {
     dgon_buf body; /* kept for a retry until the first content went out */
     size_t body_at;
     bool streaming;
+    mod_dgon_upload *upload; /* of a request that is passed on, else NULL */
 
     /* the job */
     int alias;     /* step of the alias that was asked for, or MOD_DGON_ALIAS_NONE */

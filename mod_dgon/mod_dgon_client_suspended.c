@@ -214,7 +214,8 @@ int mod_dgon_client_run(mod_dgon_stream *s)
 {
     mod_dgon_engine *e = s->engine;
     s->mc = mod_dgon_conn_get(s->c);
-    if (s->mc == NULL || s->c->master != NULL || !e->async || s->c->cs == NULL) {
+    bool uploads = s->upload != NULL && s->upload->more; /* the engine reads no bodies */
+    if (s->mc == NULL || s->c->master != NULL || !e->async || s->c->cs == NULL || uploads) {
         s->mc = NULL;
         return mod_dgon_client_block(s);
     }

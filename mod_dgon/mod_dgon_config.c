@@ -2,6 +2,7 @@
 
 #include "mod_dgon_alias.h"
 #include "mod_dgon_cors.h"
+#include "mod_dgon_pass.h"
 
 #include "dgon/registry.h"
 
@@ -87,6 +88,8 @@ void *mod_dgon_config_merge(apr_pool_t *p, void *base, void *add)
         conf->cors = from->cors;
     if (conf->aliases == NULL)
         conf->aliases = from->aliases;
+    if (conf->passes == NULL)
+        conf->passes = from->passes;
     return conf;
 }
 
@@ -194,6 +197,15 @@ static const char *cmd_alias(cmd_parms *cmd, void *dummy, const char *name, cons
     return wrong != NULL ? wrong : mod_dgon_alias_add(cmd, &conf->aliases, name, targets);
 }
 
+static const char *cmd_pass(cmd_parms *cmd, void *dummy, const char *methods, const char *path,
+                            const char *target)
+{
+    (void)dummy;
+    mod_dgon_conf *conf = ap_get_module_config(cmd->server->module_config, &dgon_module);
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    return wrong != NULL ? wrong : mod_dgon_pass_add(cmd, &conf->passes, methods, path, target);
+}
+
 #define CMD(name, i, help)                                                                  \
     {                                                                                       \
         name, {.take1 = cmd_number}, (void *)(uintptr_t)&numbers[i], RSRC_CONF, TAKE1, help \
@@ -212,6 +224,12 @@ const command_rec mod_dgon_cmds[] = {
      RSRC_CONF,
      ITERATE2,
      "public name of a model, then its targets in order of preference"},
+    {"DgonPass",
+     {.take3 = cmd_pass},
+     NULL,
+     RSRC_CONF,
+     TAKE23,
+     "methods and path that are passed on to agents that have opened them too; the backend's path"},
     {"DgonCorsOrigin",
      {.take1 = cmd_cors},
      NULL,

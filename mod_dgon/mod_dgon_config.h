@@ -14,6 +14,7 @@ typedef struct mod_dgon_conf {
     const char *token_file;
     apr_array_header_t *tokens; /* of const char *; filled in post_config */
     apr_array_header_t *aliases; /* of mod_dgon_alias; or NULL */
+    apr_array_header_t *passes;  /* of mod_dgon_pass; or NULL */
     apr_array_header_t *cors;   /* of const char *: origins of other sites that may ask; or NULL */
     int64_t max_jobs;
     int64_t ring_size;

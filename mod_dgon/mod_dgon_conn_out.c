@@ -131,6 +131,12 @@ bool mod_dgon_conn_write(mod_dgon_conn *mc, ap_filter_t *filters, apr_bucket_bri
     }
     mc->writing = true;
     apr_status_t rv = ap_pass_brigade(filters, bb);
+    if (rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(mc->held)) {
+        /* an answer without a body: httpd has dropped the flush with it */
+        apr_brigade_cleanup(bb);
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(bb->bucket_alloc));
+        rv = ap_pass_brigade(mc->c->output_filters, bb);
+    }
     mc->writing = false;
     apr_brigade_cleanup(bb);
     apr_brigade_cleanup(mc->held); /* empty, unless a filter failed */

@@ -1,5 +1,6 @@
 #include "mod_dgon_alias.h"
 #include "mod_dgon_link_int.h"
+#include "mod_dgon_pass.h"
 
 #include "dgon/control.h"
 #include "dgon/op.h"
@@ -46,23 +47,25 @@ static bool refuse(mod_dgon_link *l, uint16_t code, const char *why)
     return false;
 }
 
+/* The link's models, its steps of aliases and, if it has opened anything, MOD_DGON_PASS_ANY. */
 static bool take_models(mod_dgon_link *l, const dgon_ctl *c)
 {
-    const apr_array_header_t *aliases = l->engine->conf->aliases;
-    dgon_ctl_model *with_aliases = NULL;
-    uint32_t n = c->model_count;
-    if (aliases != NULL) {
-        if (l->targets == NULL)
-            l->targets = calloc((size_t)aliases->nelts, sizeof(*l->targets));
-        if (l->targets == NULL)
-            return false;
-        with_aliases = mod_dgon_alias_offers(aliases, l->agent, c->models, &n, l->targets);
-        if (with_aliases == NULL)
-            return false;
+    mod_dgon_engine *e = l->engine;
+    size_t aliases = e->conf->aliases != NULL ? (size_t)e->conf->aliases->nelts : 0;
+    dgon_ctl_model *list = calloc(c->model_count + aliases + 1, sizeof(*list));
+    if (aliases > 0 && l->targets == NULL)
+        l->targets = calloc(aliases, sizeof(*l->targets));
+    if (list == NULL || (aliases > 0 && l->targets == NULL)) {
+        free(list);
+        return false;
     }
-    dgon_status st = dgon_registry_link_models(l->engine->registry, l->index,
-                                               with_aliases != NULL ? with_aliases : c->models, n);
-    free(with_aliases);
+    uint32_t n = mod_dgon_alias_offers(e->conf->aliases, l->agent, c, list, l->targets);
+    uint32_t opens = mod_dgon_pass_opens(e->conf->passes, c->allow);
+    if (opens != 0)
+        apr_cpystrn(list[n++].name, MOD_DGON_PASS_ANY, sizeof(list->name));
+    dgon_registry_link_opens(e->registry, l->index, opens);
+    dgon_status st = dgon_registry_link_models(e->registry, l->index, list, n);
+    free(list);
     if (st == DGON_EFULL)
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, l->r,
                       "DGON0052: agent %s: not all its models fit: raise DgonMaxModels", l->agent);
@@ -145,7 +148,7 @@ void mod_dgon_link_goaway(mod_dgon_link *l)
 }
 
 bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
-                            const dgon_job_spec *spec)
+                            const dgon_job_spec *spec, const char *http, size_t http_len)
 {
     dgon_ctl c;
     dgon_ctl_init(&c);
@@ -159,6 +162,8 @@ bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
                                    : MOD_DGON_ALIAS_NONE;
     c.model[dgon_alias_public_len(c.model)] = '\0';
     memcpy(c.public_model, c.model, sizeof(c.public_model));
+    if (strcmp(c.model, MOD_DGON_PASS_ANY) == 0)
+        c.model[0] = c.public_model[0] = '\0';
     if (alias >= 0 && l->targets[alias][0] != '\0') /* else the agent says that it has it no more */
         memcpy(c.model, l->targets[alias], sizeof(c.model));
     char *id = apr_cpystrn(c.id, dgon_op_id_prefix((dgon_op)spec->op), sizeof(c.id));
@@ -167,6 +172,8 @@ bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
     c.created = spec->created;
     c.stream = spec->stream;
     c.body = spec->body_len;
+    c.http_json = http;
+    c.http_json_len = http_len;
     c.deadline_ms = spec->first_token_ms;
     memcpy(c.traceparent, spec->traceparent, sizeof(c.traceparent));
     bool ok = send_control(l, &c);

@@ -43,6 +43,8 @@ struct mod_dgon_link_job {
     bool stream;
     bool cancelled;
     uint64_t body_left;
+    bool open_body; /* of a job that is passed on: it ends with an empty record */
+    uint32_t body_credit; /* what the agent still takes of it */
     int64_t credit; /* what the agent may still send */
     dgon_utf8 utf8;
     uint64_t since, cancelled_at;
@@ -64,7 +66,8 @@ void mod_dgon_link_jobs_forget(mod_dgon_link *l);
 bool mod_dgon_link_control(mod_dgon_link *l, const char *p, size_t n);
 void mod_dgon_link_goaway(mod_dgon_link *l);
 void mod_dgon_link_drain(mod_dgon_link *l);
+/* http: head of a request that is passed on, JSON, else NULL. */
 bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
-                            const dgon_job_spec *spec);
+                            const dgon_job_spec *spec, const char *http, size_t http_len);
 
 #endif

@@ -3,6 +3,8 @@
 #include "mod_dgon_link_int.h"
 
 #include "dgon/error.h"
+#include "dgon/op.h"
+#include "dgon/pass.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +47,8 @@ static void cancel(mod_dgon_link_job *job)
     (void)send_record(job->link, job, DGON_REC_CANCEL, NULL, 0);
 }
 
-/* The client sees `text`; the agent is told to stop; the slot stays busy until it says so. */
-static void fail(mod_dgon_link_job *job, const char *text)
+/* The client sees `text`. */
+static void tell(mod_dgon_link_job *job, const char *text)
 {
     mod_dgon_engine *e = job->link->engine;
     dgon_ring down = dgon_registry_down(e->registry, job->ref.slot);
@@ -58,6 +60,12 @@ static void fail(mod_dgon_link_job *job, const char *text)
         (void)!dgon_ring_put_spsc(&down, DGON_REC_FAIL, 0, payload.data, (uint32_t)payload.len);
     dgon_buf_fini(&payload);
     dgon_registry_notify_client(e->registry, job->ref);
+}
+
+/* The same; the agent is told to stop; the slot stays busy until it says so. */
+static void fail(mod_dgon_link_job *job, const char *text)
+{
+    tell(job, text);
     cancel(job);
 }
 
@@ -77,12 +85,15 @@ static void feed(mod_dgon_link_job *job)
             fail(job, "The gateway lost track of this request.");
             return;
         }
+        if (job->open_body && rec.len > job->body_credit)
+            break;
         dgon_ring_take_spsc(&up, &rec, piece);
         if (!send_record(l, job, DGON_REC_BODY, piece, rec.len)) {
             fail(job, "The gateway is short of memory.");
             return;
         }
-        job->body_left -= rec.len;
+        job->body_left -= job->open_body && rec.len == 0 ? job->body_left : rec.len;
+        job->body_credit -= job->open_body ? rec.len : 0;
         fed = true;
     }
     if (mod_dgon_ws_queued(l->ws) >= MOD_DGON_BODY_AHEAD)
@@ -107,6 +118,19 @@ static void give_credit(mod_dgon_link_job *job)
         job->credit += grant;
 }
 
+/* The head of a request that is passed on: it went into the ring before the job was submitted. */
+static bool take_head(mod_dgon_link_job *job, char *head, uint32_t *n)
+{
+    dgon_ring up = dgon_registry_up(job->link->engine->registry, job->ref.slot);
+    dgon_ring_record rec;
+    if (dgon_ring_peek_spsc(&up, &rec) != DGON_OK || rec.type != DGON_REC_HEAD ||
+        rec.len > DGON_PASS_HEAD_MAX)
+        return false;
+    dgon_ring_take_spsc(&up, &rec, head);
+    *n = rec.len;
+    return true;
+}
+
 static void start(mod_dgon_engine *e, uint32_t slot, dgon_job_ref ref, uint32_t link)
 {
     mod_dgon_link *l = link < (uint32_t)e->conf->max_agents ? e->link_at[link] : NULL;
@@ -128,7 +152,19 @@ static void start(mod_dgon_engine *e, uint32_t slot, dgon_job_ref ref, uint32_t 
     job->credit = e->window;
     job->since = e->now;
     l->jobs++;
-    if (!mod_dgon_link_send_job(l, job, &spec))
+    char head[DGON_PASS_HEAD_MAX];
+    uint32_t head_len = 0;
+    if (spec.op == DGON_OP_PASS) {
+        job->open_body = true;
+        job->body_left = DGON_WIRE_BODY_OPEN;
+        job->body_credit = DGON_WIRE_BODY_WINDOW;
+        if (!take_head(job, head, &head_len)) {
+            tell(job, "The gateway lost track of this request.");
+            over(job, 0);
+            return;
+        }
+    }
+    if (!mod_dgon_link_send_job(l, job, &spec, head_len > 0 ? head : NULL, head_len))
         mod_dgon_link_end(l, 1011, "out of memory");
     else
         feed(job);
@@ -205,7 +241,8 @@ static dgon_status content(mod_dgon_link_job *job, const dgon_record *rec)
     job->credit -= (int64_t)rec->len + DGON_WIRE_CREDIT_OVERHEAD;
     if (job->credit < 0)
         return DGON_EPROTO;
-    if (job->stream == (rec->type == DGON_REC_RAW))
+    bool bytes = rec->type == DGON_REC_RAW || rec->type == DGON_REC_HEAD;
+    if (job->stream == bytes || (rec->type == DGON_REC_HEAD && !job->open_body))
         return DGON_EUTF8;
     if (job->stream) {
         if (dgon_utf8_feed(&job->utf8, rec->payload, rec->len, true) != DGON_OK)
@@ -233,6 +270,20 @@ static void final(mod_dgon_link_job *job, const dgon_record *rec)
     over(job, ms);
 }
 
+/* The agent takes more of the request's body. */
+static bool body_credit(mod_dgon_link_job *job, const dgon_record *rec)
+{
+    uint32_t more = dgon_get_u32(rec->payload);
+    if (more > DGON_WIRE_BODY_WINDOW - job->body_credit) {
+        mod_dgon_link_end(job->link, DGON_CLOSE_PROTOCOL, "more credit than was used");
+        return false;
+    }
+    job->body_credit += more;
+    if (!job->cancelled && job->body_left > 0)
+        feed(job);
+    return true;
+}
+
 static bool stray(mod_dgon_link *l)
 {
     dgon_registry_count(l->engine->registry, l->engine->child, DGON_COUNT_DROPPED, 1);
@@ -252,6 +303,7 @@ static bool record(mod_dgon_link *l, const dgon_record *rec)
     case DGON_REC_EVENT:
     case DGON_REC_EVENT_PART:
     case DGON_REC_RAW:
+    case DGON_REC_HEAD:
         if (job->cancelled)
             return true;
         switch (content(job, rec)) {
@@ -271,15 +323,20 @@ static bool record(mod_dgon_link *l, const dgon_record *rec)
                 dgon_registry_notify_client(e->registry, job->ref);
         }
         return true;
+    case DGON_REC_CREDIT:
+        if (job->open_body)
+            return body_credit(job, rec);
+        break;
     case DGON_REC_END:
     case DGON_REC_FAIL:
     case DGON_REC_CANCELLED:
         final(job, rec);
         return true;
     default:
-        mod_dgon_link_end(l, DGON_CLOSE_PROTOCOL, "a record type that agents do not send");
-        return false;
+        break;
     }
+    mod_dgon_link_end(l, DGON_CLOSE_PROTOCOL, "a record type that agents do not send");
+    return false;
 }
 
 bool mod_dgon_link_records(mod_dgon_link *l, const unsigned char *p, size_t n)

@@ -4,6 +4,7 @@
 #include "dgon/json.h"
 #include "control_int.h"
 #include "json_int.h"
+#include "tree_int.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -41,6 +42,8 @@ void dgon_ctl_init(dgon_ctl *c)
 void dgon_ctl_fini(dgon_ctl *c)
 {
     dgon_free(c->models);
+    dgon_free(c->allow);
+    dgon_free(c->http);
     dgon_ctl_init(c);
 }
 
@@ -212,6 +215,28 @@ static dgon_status read_models(const reader *rd, const json_t *o)
     return DGON_OK;
 }
 
+static dgon_status read_allow(const reader *rd, const json_t *o)
+{
+    const json_t *v = json_object_get(o, "allow");
+    size_t n = json_string_length(v);
+    if (v == NULL || json_is_null(v))
+        return DGON_OK;
+    if (!json_is_string(v) || strlen(json_string_value(v)) != n ||
+        dgon_pass_check(json_string_value(v)) != NULL)
+        return complain(rd, DGON_EPROTO, "\"allow\" is not a list of METHOD /path");
+    rd->c->allow = dgon_malloc(n + 1);
+    if (rd->c->allow == NULL)
+        return complain(rd, DGON_ENOMEM, "out of memory");
+    memcpy(rd->c->allow, json_string_value(v), n + 1);
+    return DGON_OK;
+}
+
+static dgon_status read_models_message(const reader *rd, const json_t *o)
+{
+    dgon_status s = read_models(rd, o);
+    return s == DGON_OK ? read_allow(rd, o) : s;
+}
+
 static dgon_status read_labels(const reader *rd, json_t *o)
 {
     json_t *labels = json_object_get(o, "labels");
@@ -281,7 +306,7 @@ static dgon_status read_hello(const reader *rd, json_t *o)
         s = read_slots(rd, o);
     if (s == DGON_OK)
         s = read_labels(rd, o);
-    return s == DGON_OK ? read_models(rd, o) : s;
+    return s == DGON_OK ? read_models_message(rd, o) : s;
 }
 
 static dgon_status read_welcome(const reader *rd, const json_t *o)
@@ -316,20 +341,44 @@ static dgon_status read_job_numbers(const reader *rd, const json_t *o)
         s = read_u64(rd, o, "created", REQUIRED, 0, INT64_MAX, &created);
     c->created = (int64_t)created;
     if (s == DGON_OK)
-        s = read_u64(rd, o, "body", REQUIRED, 0, INT64_MAX, &c->body);
+        s = read_u64(rd, o, "body", OPTIONAL, 0, INT64_MAX, &c->body);
     return s == DGON_OK ? read_u32(rd, o, "deadline", OPTIONAL, 0, UINT32_MAX, &c->deadline_ms) : s;
+}
+
+/* The head of a request that is passed on; its body is open. */
+static dgon_status read_http(const reader *rd, const json_t *o)
+{
+    dgon_ctl *c = rd->c;
+    dgon_buf text;
+    dgon_buf_init(&text, DGON_PASS_HEAD_MAX);
+    c->http = dgon_malloc(sizeof *c->http);
+    dgon_status s =
+        c->http != NULL ? dgon_tree_dump(&text, json_object_get(o, "http")) : DGON_ENOMEM;
+    if (s == DGON_OK)
+        s = dgon_pass_request_read(c->http, text.data, text.len);
+    dgon_buf_fini(&text);
+    c->body = DGON_WIRE_BODY_OPEN;
+    return s == DGON_OK || s == DGON_ENOMEM
+               ? s
+               : complain(rd, DGON_EPROTO, "\"http\" is no head of a request");
 }
 
 static dgon_status read_job(const reader *rd, const json_t *o)
 {
     dgon_ctl *c = rd->c;
+    bool pass = json_object_get(o, "http") != NULL;
+    int required = pass ? OPTIONAL : REQUIRED;
     dgon_status s = read_job_numbers(rd, o);
+    if (s == DGON_OK && pass)
+        s = read_http(rd, o);
+    else if (s == DGON_OK && json_object_get(o, "body") == NULL)
+        s = missing(rd, "body", REQUIRED);
     if (s == DGON_OK)
         s = read_name(rd, o, "op", REQUIRED, dgon_wire_is_agent_id, c->op, sizeof c->op);
     if (s == DGON_OK)
-        s = read_name(rd, o, "model", REQUIRED, dgon_wire_is_model_name, c->model, sizeof c->model);
+        s = read_name(rd, o, "model", required, dgon_wire_is_model_name, c->model, sizeof c->model);
     if (s == DGON_OK)
-        s = read_name(rd, o, "public", REQUIRED, dgon_wire_is_model_name, c->public_model,
+        s = read_name(rd, o, "public", required, dgon_wire_is_model_name, c->public_model,
                       sizeof c->public_model);
     if (s == DGON_OK)
         s = read_name(rd, o, "id", REQUIRED, dgon_wire_is_agent_id, c->id, sizeof c->id);
@@ -368,7 +417,7 @@ static dgon_status read_message(const reader *rd, json_t *o)
     case DGON_CTL_HELLO:
         return read_hello(rd, o);
     case DGON_CTL_MODELS:
-        return read_models(rd, o);
+        return read_models_message(rd, o);
     case DGON_CTL_CAPACITY:
         return read_slots(rd, o);
     case DGON_CTL_WELCOME:

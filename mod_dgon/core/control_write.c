@@ -55,7 +55,9 @@ static dgon_status write_models(dgon_buf *out, const dgon_ctl *c)
         if (s == DGON_OK)
             s = write_model(out, &c->models[i]);
     }
-    return s == DGON_OK ? dgon_buf_adds(out, "]") : s;
+    if (s == DGON_OK)
+        s = dgon_buf_adds(out, "]");
+    return s == DGON_OK && c->allow != NULL ? add_text(out, "allow", c->allow) : s;
 }
 
 static dgon_status write_hello(dgon_buf *out, const dgon_ctl *c)
@@ -99,7 +101,7 @@ static dgon_status write_job(dgon_buf *out, const dgon_ctl *c)
         s = add_number(out, ",\"created\":", c->created > 0 ? (uint64_t)c->created : 0);
     if (s == DGON_OK)
         s = dgon_buf_adds(out, c->stream ? ",\"stream\":true" : ",\"stream\":false");
-    if (s == DGON_OK)
+    if (s == DGON_OK && c->http_json == NULL)
         s = add_number(out, ",\"body\":", c->body);
     if (s == DGON_OK)
         s = add_number(out, ",\"deadline\":", c->deadline_ms);
@@ -111,7 +113,12 @@ static dgon_status write_job(dgon_buf *out, const dgon_ctl *c)
         s = add_text(out, "public", c->public_model);
     if (s == DGON_OK)
         s = add_text(out, "id", c->id);
-    return s == DGON_OK ? add_text(out, "traceparent", c->traceparent) : s;
+    if (s == DGON_OK)
+        s = add_text(out, "traceparent", c->traceparent);
+    if (s != DGON_OK || c->http_json == NULL)
+        return s;
+    s = dgon_buf_adds(out, ",\"http\":");
+    return s == DGON_OK ? dgon_buf_add(out, c->http_json, c->http_json_len) : s;
 }
 
 static dgon_status write_goaway(dgon_buf *out, const dgon_ctl *c)

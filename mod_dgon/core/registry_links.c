@@ -164,6 +164,12 @@ static uint32_t holder(const dgon_registry *r, uint32_t link)
     return dgon_linkw_child(dgon_get(&r->link_word[link]));
 }
 
+void dgon_registry_link_opens(dgon_registry *r, uint32_t link, uint32_t rules)
+{
+    if (is_up(r, link))
+        dgon_set32(&dgon_link_at(r, link)->opens, rules);
+}
+
 void dgon_registry_link_slots(dgon_registry *r, uint32_t link, uint32_t slots)
 {
     uint32_t agent = is_up(r, link) ? dgon_link_agent(r, link) : DGON_NONE;

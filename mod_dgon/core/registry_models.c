@@ -113,6 +113,10 @@ static uint32_t offer_caps(uint64_t o)
 bool dgon_link_can(const dgon_registry *r, uint32_t link, uint32_t model, uint32_t need,
                    uint32_t context)
 {
+    uint32_t rule = need >> 16;
+    if (rule != 0 && (atomic_load(&dgon_link_at(r, link)->opens) >> ((rule - 1) & 31) & 1) == 0)
+        return false;
+    need &= DGON_NEED_CAPS;
     if ((need | context) == 0)
         return true;
     uint64_t o = offer_of(r, link, model);

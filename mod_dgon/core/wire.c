@@ -48,6 +48,7 @@ static dgon_status check_len(uint8_t type, uint32_t len)
     case DGON_REC_END:
     case DGON_REC_FAIL:
         return len <= DGON_WIRE_FINAL_MAX ? DGON_OK : DGON_ETOOBIG;
+    case DGON_REC_HEAD:
     case DGON_REC_BODY:
     case DGON_REC_EVENT:
     case DGON_REC_EVENT_PART:
@@ -85,7 +86,7 @@ const char *dgon_rec_str(uint8_t type)
 {
     static const char *const names[DGON_REC_MAX] = {"NONE",       "BODY",   "STATUS", "EVENT",
                                                     "EVENT_PART", "RAW",    "END",    "FAIL",
-                                                    "CANCELLED",  "CREDIT", "CANCEL"};
+                                                    "CANCELLED",  "CREDIT", "CANCEL", "HEAD"};
     return type < DGON_REC_MAX ? names[type] : "UNKNOWN";
 }
 

@@ -5,6 +5,7 @@
 
 #include "dgon/buf.h"
 #include "dgon/error.h"
+#include "dgon/pass.h"
 #include "dgon/wire.h"
 
 #include <stdbool.h>
@@ -51,6 +52,7 @@ typedef struct dgon_ctl {
     uint32_t slots;         /* also capacity */
     dgon_ctl_model *models; /* owned; dgon_ctl_fini frees */
     uint32_t model_count;
+    char *allow; /* owned likewise; NULL: nothing */
     /* welcome */
     uint32_t protocol, link, child, children, window, ping_s, hangup_s;
     char gateway[33];
@@ -65,6 +67,9 @@ typedef struct dgon_ctl {
     uint64_t body;
     uint32_t deadline_ms;
     char traceparent[56];
+    dgon_pass_head *http; /* owned; of a job that is passed on, else NULL */
+    const char *http_json; /* the same to be written, the caller's; NULL: none */
+    size_t http_json_len;
     /* goaway */
     char reason[33];
     uint32_t drain_s;

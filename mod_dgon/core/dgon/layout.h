@@ -107,6 +107,7 @@ typedef struct dgon_layout_link {
     _Atomic uint32_t agent;
     _Atomic uint32_t probe;
     _Atomic uint32_t offers;
+    _Atomic uint32_t opens; /* a bit for each DGON_NEED_RULE */
     _Alignas(64) _Atomic uint64_t offer[DGON_WIRE_MODELS_MAX];
 } dgon_layout_link;
 

@@ -19,6 +19,7 @@ typedef enum dgon_op {
     DGON_OP_OLLAMA_GENERATE,
     DGON_OP_OLLAMA_EMBED,
     DGON_OP_OLLAMA_EMBEDDINGS, /* its older form */
+    DGON_OP_PASS,              /* any method and path of the backend, pass.h */
     DGON_OP_MAX
 } dgon_op;
 
@@ -26,14 +27,15 @@ typedef enum dgon_op {
 typedef enum dgon_form {
     DGON_FORM_DATA,   /* "data: JSON" and at last [DONE]; JSON */
     DGON_FORM_EVENTS, /* "event: NAME", "data: JSON"; the name, a blank, JSON */
-    DGON_FORM_LINES   /* a JSON text a line; JSON */
+    DGON_FORM_LINES,  /* a JSON text a line; JSON */
+    DGON_FORM_BYTES   /* no events: the backend's own bytes */
 } dgon_form;
 dgon_form dgon_op_form(dgon_op op);
 
-/* Is it passed on as it is? */
+/* Is its JSON passed on as it is? */
 static inline bool dgon_op_is_relay(dgon_op op)
 {
-    return op >= DGON_OP_RESPONSES && op < DGON_OP_MAX;
+    return op >= DGON_OP_RESPONSES && op < DGON_OP_PASS;
 }
 
 /* The word in a `job` message; "" for none. Static. */

@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define DGON_REGISTRY_MAGIC        0x64676f6e2d726567ull
-#define DGON_REGISTRY_VERSION      4u
+#define DGON_REGISTRY_VERSION      5u
 #define DGON_REGISTRY_CHILDREN_MAX 1000u
 #define DGON_REGISTRY_LINKS_MAX    16000u
 #define DGON_REGISTRY_JOBS_MAX     1000000u
@@ -141,6 +141,10 @@ bool dgon_registry_model_offered(dgon_registry *r, uint32_t model);
 uint32_t dgon_registry_model_count(dgon_registry *r); /* indices to try: 0..count-1 */
 
 /* ---- jobs, client side ---- */
+/* In dgon_job_spec.need: the number of an opening, 0..31, one for each request. */
+#define DGON_NEED_CAPS         0xffffu
+#define DGON_NEED_RULE(number) (((uint32_t)(number) + 1u) << 16)
+
 typedef struct dgon_job_ref {
     uint32_t slot;
     uint32_t gen;
@@ -156,7 +160,8 @@ typedef struct dgon_job_spec {
     uint8_t op;              /* dgon_op */
     uint8_t attempt;         /* 1.. */
     bool stream;
-    uint32_t need;    /* DGON_CAP_…: an agent whose model lacks one of these does not get it */
+    uint32_t need;    /* DGON_CAP_…: an agent whose model lacks one of these does not get it; and
+                         DGON_NEED_RULE: nor does one that has not opened what the rule opens */
     uint32_t context; /* tokens, likewise; 0: any */
     uint32_t exclude[DGON_REGISTRY_EXCLUDE_MAX]; /* agents where it failed, DGON_NONE */
     char traceparent[56];
@@ -213,6 +218,8 @@ DGON_MUST_USE dgon_status dgon_registry_link_open(dgon_registry *r, uint32_t me,
  * model table is full (those that fit are in). */
 DGON_MUST_USE dgon_status dgon_registry_link_models(dgon_registry *r, uint32_t link,
                                                     const dgon_ctl_model *m, uint32_t n);
+/* Which openings (a bit each) the agent has opened as well. */
+void dgon_registry_link_opens(dgon_registry *r, uint32_t link, uint32_t rules);
 void dgon_registry_link_slots(dgon_registry *r, uint32_t link, uint32_t slots);
 /* No new jobs on it from now on. */
 void dgon_registry_link_drain(dgon_registry *r, uint32_t link);

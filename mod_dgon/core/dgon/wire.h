@@ -15,7 +15,8 @@
  *       match [A-Za-z0-9._:/@+-]{1,128}, at most DGON_WIRE_MODELS_MAX; agent ids
  *       [A-Za-z0-9._-]{1,64}.
  *   {"type":"models","models":[MODEL,...]}
- *       Replaces the whole list.
+ *       Replaces the whole list. "allow" in it or in hello: what the node's owner has opened, a list
+ *       as in pass.h.
  *   {"type":"capacity","slots":4}
  *       The number of slots changed.
  *   {"type":"draining"}
@@ -32,7 +33,10 @@
  *   {"type":"job","job":17,"attempt":1,"op":"chat","model":"tiny-chat","public":"tiny-chat",
  *    "id":"chatcmpl-...","created":1700000000,"stream":true,"body":1234,"deadline":120000}
  *       op: a word of op.h; the body is the client's. body: length of the request body that follows
- *       in BODY records; deadline: ms for the first token, a hint. traceparent (W3C) is added when the client sent one.
+ *       in BODY records; deadline: ms for the first token, a hint. op "pass" has "http" as well, the
+ *       head of the request (pass.h), perhaps no model, and an open body: it ends with an empty
+ *       BODY record, and the gateway sends no more than DGON_WIRE_BODY_WINDOW bytes of it before
+ *       the agent's CREDIT. traceparent (W3C) is added when the client sent one.
  *   {"type":"goaway","reason":"restart","drain":30}
  *       This process ends within `drain` seconds: dial a new link now. Jobs go on coming on this
  *       one until the agent answers `draining`, which it does once another link takes jobs or none
@@ -49,11 +53,12 @@
  *
  * Life of a job on the link: `job` and BODY… from the gateway; then from the agent, once the body
  * is whole and a slot was taken, STATUS(102), unless the answer begins within a moment, then EVENT…
- * (streamed) or RAW… (not streamed), then exactly one of END, FAIL, CANCELLED. After that last
+ * (streamed) or RAW… (not streamed), then exactly one of END, FAIL, CANCELLED. Of op "pass" STATUS
+ * comes at once, and HEAD before RAW…. After that last
  * record the number means nothing until the gateway gives it to another job.
  *
  * Flow control: per job, agent -> gateway, in bytes of (len + DGON_WIRE_CREDIT_OVERHEAD) over
- * EVENT, EVENT_PART and RAW records. The agent starts with `window` and may go below zero by
+ * HEAD, EVENT, EVENT_PART and RAW records. The agent starts with `window` and may go below zero by
  * nothing: it sends a record only if the credit covers it. CREDIT gives more. STATUS, END, FAIL and
  * CANCELLED cost nothing and are at most DGON_WIRE_FINAL_MAX bytes.
  */
@@ -72,6 +77,8 @@
     8192u /* payload of one record; a longer event is cut into EVENT_PARTs */
 #define DGON_WIRE_CREDIT_OVERHEAD \
     16u /* charged per record beside its payload (>= the ring's own header) */
+#define DGON_WIRE_BODY_OPEN   UINT64_MAX /* length of a body that ends with an empty record */
+#define DGON_WIRE_BODY_WINDOW (256u * 1024u)
 #define DGON_WIRE_FINAL_MAX   2048u          /* payload of STATUS, END, FAIL, CANCELLED */
 #define DGON_WIRE_MESSAGE_MAX (256u * 1024u) /* one binary message */
 #define DGON_WIRE_CONTROL_MAX (256u * 1024u) /* one text message */
@@ -82,7 +89,7 @@
 
 typedef enum dgon_rec {
     DGON_REC_NONE = 0,
-    DGON_REC_BODY = 1,   /* gateway -> agent: next piece of the request body */
+    DGON_REC_BODY = 1,   /* gateway -> agent: next piece of the request body; empty: its end */
     DGON_REC_STATUS = 2, /* agent -> gateway: u16 big-endian; 102 = accepted */
     DGON_REC_EVENT = 3,  /* one JSON text in UTF-8 without control characters, or its last piece;
                             before it, where op.h says so, the event's name and a blank */
@@ -91,10 +98,12 @@ typedef enum dgon_rec {
     DGON_REC_END = 6,       /* success; JSON {"usage":{…}|null,"finish":"stop","timings":{…}} */
     DGON_REC_FAIL = 7,      /* JSON of dgon_error_pack() */
     DGON_REC_CANCELLED = 8, /* the agent's slot is free again after a CANCEL; empty */
-    DGON_REC_CREDIT = 9,    /* gateway -> agent: u32 big-endian, bytes added to the job's credit */
+    DGON_REC_CREDIT = 9,    /* u32 big-endian, bytes added to the job's credit; from an agent: to that
+                               of an open body */
     DGON_REC_CANCEL = 10,   /* gateway -> agent: stop this job; empty. Answered by CANCELLED, or
                                END/FAIL if that was under way */
-    DGON_REC_MAX = 11
+    DGON_REC_HEAD = 11,     /* agent -> gateway: head of an answer that is passed on, pass.h */
+    DGON_REC_MAX = 12
 } dgon_rec;
 
 /* WebSocket close codes of our own (4400-4499) beside RFC 6455's 1000, 1008, 1011, 1012 (restart),
