@@ -15,6 +15,15 @@ static bool too_large(dgon_error *e, apr_off_t max)
 
 bool mod_dgon_body_read(request_rec *r, apr_off_t max, dgon_buf *body, dgon_error *e)
 {
+    const char *coding = apr_table_get(r->headers_in, "Transfer-Encoding");
+    if (coding != NULL && ap_cstr_casecmp(coding, "chunked") != 0) {
+        /* httpd looks at the last coding only and would take gzip for JSON; what stands before it
+         * may mean another end of the body to a proxy in front of us */
+        r->connection->keepalive = AP_CONN_CLOSE;
+        dgon_error_set(e, HTTP_BAD_REQUEST, "unsupported_value", NULL,
+                       "The only Transfer-Encoding that is taken is 'chunked'.");
+        return false;
+    }
     const char *length = apr_table_get(r->headers_in, "Content-Length");
     if (length != NULL) {
         char *end = NULL;
