@@ -72,9 +72,24 @@ bool mod_dgon_body_length(request_rec *r, apr_off_t *n)
     return length != NULL && apr_strtoff(n, length, &end, 10) == APR_SUCCESS;
 }
 
+bool mod_dgon_body_is_sound(request_rec *r, dgon_error *e)
+{
+    const char *coding = apr_table_get(r->headers_in, "Transfer-Encoding");
+    if (coding == NULL || ap_cstr_casecmp(coding, "chunked") == 0)
+        return true;
+    /* httpd looks at the last coding only and would take gzip for JSON; what stands before it may
+     * mean another end of the body to a proxy in front of us */
+    r->connection->keepalive = AP_CONN_CLOSE;
+    dgon_error_set(e, HTTP_BAD_REQUEST, "unsupported_value", NULL,
+                   "The only Transfer-Encoding that is taken is 'chunked'.");
+    return false;
+}
+
 bool mod_dgon_body_read(request_rec *r, apr_off_t max, dgon_buf *body, dgon_error *e)
 {
     apr_off_t length;
+    if (!mod_dgon_body_is_sound(r, e))
+        return false;
     if (mod_dgon_body_length(r, &length) && length > max) {
         r->connection->keepalive = AP_CONN_CLOSE;
         return too_large(e, max);

@@ -131,14 +131,15 @@ bool mod_dgon_conn_write(mod_dgon_conn *mc, ap_filter_t *filters, apr_bucket_bri
     }
     mc->writing = true;
     apr_status_t rv = ap_pass_brigade(filters, bb);
+    apr_brigade_cleanup(bb);
     if (rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(mc->held)) {
-        /* an answer without a body: httpd has dropped the flush with it */
-        apr_brigade_cleanup(bb);
+        /* a filter like mod_deflate's ends at the EOS and swallows the FLUSH behind it, and httpd
+         * drops it with the body of an answer that has none */
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(bb->bucket_alloc));
         rv = ap_pass_brigade(mc->c->output_filters, bb);
+        apr_brigade_cleanup(bb);
     }
     mc->writing = false;
-    apr_brigade_cleanup(bb);
     apr_brigade_cleanup(mc->held); /* empty, unless a filter failed */
     if (rv != APR_SUCCESS)
         mc->c->aborted = 1;

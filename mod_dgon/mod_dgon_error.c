@@ -5,6 +5,7 @@
 #include <ap_expr.h>
 #include <http_core.h>
 #include <http_protocol.h>
+#include <http_request.h>
 #include <util_filter.h>
 #include <apr_general.h>
 #include <apr_strings.h>
@@ -32,13 +33,31 @@ void mod_dgon_error_request_id(request_rec *r)
     apr_table_set(r->err_headers_out, "x-request-id", text);
 }
 
+/* Was r refused before httpd looked for its address? */
+static bool is_early(const request_rec *r)
+{
+    return r->per_dir_config == r->server->lookup_defaults;
+}
+
+/* The configuration of the request's address. A request with a malformed header is refused before
+ * httpd looks for it: then it is looked for here, and for nothing but this. */
+static const core_dir_config *config_of(request_rec *r)
+{
+    ap_conf_vector_t *before = r->per_dir_config;
+    if (is_early(r) && r->uri != NULL && r->uri[0] == '/')
+        (void)ap_location_walk(r);
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    r->per_dir_config = before;
+    return core;
+}
+
 /* 401 and 403 come before SetHandler was looked at, so the configuration is asked. */
 static const char *handler_of(request_rec *r)
 {
-    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
     const char *wrong = NULL;
     if (r->handler != NULL && strncmp(r->handler, "dgon-", 5) == 0)
         return r->handler;
+    const core_dir_config *core = config_of(r);
     if (core == NULL)
         return NULL;
     if (core->expr_handler != NULL)
@@ -137,6 +156,8 @@ static apr_status_t error_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     apr_brigade_cleanup(bb);
     from_status(&e, r->status);
     mod_dgon_cors_headers(r);
+    if (is_early(r)) /* httpd closes behind it, and does not say so with a 417 */
+        r->connection->keepalive = AP_CONN_CLOSE;
     dgon_buf_init(&out, ERROR_BODY_MAX);
     if (mod_dgon_error_prepare(r, &e, &out) == DGON_OK && !r->header_only)
         APR_BRIGADE_INSERT_TAIL(

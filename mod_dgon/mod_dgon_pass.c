@@ -269,7 +269,7 @@ static int ask(request_rec *r, mod_dgon_engine *engine, const mod_dgon_pass *rul
     dgon_pass_head_init(a.head);
     a.s = s;
     s->spec.op = DGON_OP_PASS;
-    if (!find_name(&a) || !read_until(&a, HOLD_MAX) || !find_model(&a) || !write_head(&a)) {
+    if (!mod_dgon_body_is_sound(r, &a.e) || !find_name(&a) || !read_until(&a, HOLD_MAX) || !find_model(&a) || !write_head(&a)) {
         if (!a.eos)
             r->connection->keepalive = AP_CONN_CLOSE;
         return mod_dgon_api_refuse(r, &a.e);

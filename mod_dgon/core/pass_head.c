@@ -86,7 +86,7 @@ static bool is_name(const char *p, size_t n)
 static bool is_value(const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if ((p[i] < ' ' || p[i] > '~') && p[i] != '\t')
+        if (p[i] < ' ' || p[i] > '~')
             return false;
     return true;
 }

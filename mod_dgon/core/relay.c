@@ -118,7 +118,9 @@ static bool is_error(dgon_chat *c, const char *name, const dgon_sse_event *ev, c
 {
     if (dgon_openai_error_in(&c->error, 0, root))
         return true;
-    if (!ev->error_field && strcmp(name, "error") != 0)
+    const char *type = dgon_tree_str(root, "type");
+    if (!ev->error_field && strcmp(name, "error") != 0 &&
+        (type == NULL || strcmp(type, "error") != 0))
         return false;
     int64_t http = dgon_tree_int(root, "code", 502);
     dgon_backend_error_map(&c->error, http >= 400 && http < 600 ? (int)http : 502,
@@ -126,18 +128,19 @@ static bool is_error(dgon_chat *c, const char *name, const dgon_sse_event *ev, c
     return true;
 }
 
-static bool is_good_line(const char *p, size_t n)
+static bool is_good(const char *p, size_t n, bool line)
 {
     dgon_utf8 u = {0};
-    return dgon_utf8_feed(&u, p, n, true) == DGON_OK && dgon_utf8_complete(&u);
+    return dgon_utf8_feed(&u, p, n, line) == DGON_OK && dgon_utf8_complete(&u) &&
+           dgon_tree_half_surrogate(p, n) == n;
 }
 
 /* As it came if that is one line of good text. */
 static dgon_status put_data(const dgon_chat *c, dgon_buf *out, const char *p, size_t n,
                             json_t *root)
 {
-    return !rename_model(c, root) && is_good_line(p, n) ? dgon_buf_add(out, p, n)
-                                                        : dgon_tree_dump(out, root);
+    return !rename_model(c, root) && is_good(p, n, true) ? dgon_buf_add(out, p, n)
+                                                         : dgon_tree_dump(out, root);
 }
 
 /* A part goes out. The last one is noted as the end. */
@@ -216,7 +219,7 @@ static bool is_usual_line(const char *p, size_t n, dgon_json_member *model)
         else if (is_key(p, &m, "model"))
             *model = m;
     }
-    return s == DGON_DONE && running && scan.at == n && is_good_line(p, n);
+    return s == DGON_DONE && running && scan.at == n && is_good(p, n, true);
 }
 
 static dgon_status put_usual_line(const dgon_chat *c, dgon_buf *out, const char *p, size_t n,
@@ -288,7 +291,8 @@ dgon_status dgon_relay_answer(dgon_chat *c, dgon_op op, dgon_buf *out, const cha
     else
         usage_of(c, root);
     if (s == DGON_OK)
-        s = rename_model(c, root) ? dgon_tree_dump(out, root) : dgon_buf_add(out, p, n);
+        s = !rename_model(c, root) && is_good(p, n, false) ? dgon_buf_add(out, p, n)
+                                                           : dgon_tree_dump(out, root);
     json_decref(root);
     if (s == DGON_OK)
         dgon_chat_note_finish(c, 0, "stop");

@@ -40,23 +40,33 @@ static long unicode_escape(const char *p, size_t n)
     return v;
 }
 
-static void repair_surrogates(char *p, size_t n)
+size_t dgon_tree_half_surrogate(const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (p[i] != '\\')
-            continue;
+        const char *at = memchr(p + i, '\\', n - i);
+        if (at == NULL)
+            return n;
+        i = (size_t)(at - p);
         long v = unicode_escape(p + i, n - i);
         if (v < 0xd800 || v > 0xdfff) {
             i += 1;
             continue;
         }
         long next = n - i > 6 ? unicode_escape(p + i + 6, n - i - 6) : -1;
-        if (v <= 0xdbff && next >= 0xdc00 && next <= 0xdfff) {
-            i += 11;
-        } else {
-            memcpy(p + i + 2, "fffd", 4);
-            i += 5;
-        }
+        if (v > 0xdbff || next < 0xdc00 || next > 0xdfff)
+            return i;
+        i += 11;
+    }
+    return n;
+}
+
+static void repair_surrogates(char *p, size_t n)
+{
+    size_t i;
+    while ((i = dgon_tree_half_surrogate(p, n)) < n) {
+        memcpy(p + i + 2, "fffd", 4);
+        p += i + 6;
+        n -= i + 6;
     }
 }
 

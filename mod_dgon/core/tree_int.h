@@ -19,6 +19,9 @@ DGON_MUST_USE dgon_status dgon_tree_load(json_t **root, const char *p, size_t n,
  */
 DGON_MUST_USE dgon_status dgon_tree_load_backend(json_t **root, const char *p, size_t n);
 
+/* Where in a JSON text the first escape stands that is half of a surrogate pair; n: nowhere. */
+size_t dgon_tree_half_surrogate(const char *p, size_t n);
+
 /* Appends t as one line of compact JSON: integers exact, 0.7 as 0.7. On failure nothing was
  * appended. */
 DGON_MUST_USE dgon_status dgon_tree_dump(dgon_buf *out, const json_t *t);

@@ -35,6 +35,9 @@ class Plan:
     think: int = 0  # tokens of reasoning before the text
     tool: bool = False  # one tool call instead of text
     pad: int = 0  # bytes of filling in each token
+    fill: str = ""  # that filling, in hexadecimal, instead of x: any bytes
+    piece: int = 0  # a stream is sent in chunks of so many bytes, wherever that cuts it
+    location: str = ""  # where an answer of 3xx says to go
     label: str = ""  # found again in /control/requests
 
     @classmethod
@@ -157,7 +160,7 @@ class Connection(asyncio.Protocol):
             return self.answer(200, {"models": []})
         if s.ollama and path == "/api/show":
             return self.answer(200, {"details": {}, "model_info": {}, "capabilities": CAPABILITIES})
-        if path in SPEAKERS:
+        if path in SPEAKERS or (s.force and s.force.status != 200):
             return await self.speak(path, headers, json.loads(body))
         return self.answer(404, {"error": "not found"})
 
@@ -189,6 +192,7 @@ class Connection(asyncio.Protocol):
         await asyncio.sleep(plan.head)
         if plan.status != 200:
             extra = f"Retry-After: {plan.retry_after}\r\n" if plan.retry_after else ""
+            extra += f"Location: {plan.location}\r\n" if plan.location else ""
             self.answer(plan.status, plan.answer.encode(), extra)
         else:
             await SPEAKERS[path](self, plan, body).run(stream)
@@ -222,7 +226,8 @@ class Speaker:
                 return await self.c.misbehave(self.plan.do)
             if self.plan.do == "rubbish":
                 return self.c.answer(200, RUBBISH)
-            return self.c.answer(200, self.whole())
+            whole = json.dumps(self.whole()).encode()
+            return self.c.answer(200, whole.replace(b"0:0 ", b"0:0 " + bytes.fromhex(self.plan.fill)))
         self.c.transport.write(
             f"HTTP/1.1 200 OK\r\nContent-Type: {self.content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
         )
@@ -236,7 +241,7 @@ class Speaker:
                 return
             now = time.monotonic()
             self.c.record.first = self.c.record.first or now
-            self.send(self.token(f"{i}:{int(now * 1e6)} " + "x" * self.plan.pad))
+            self.send(self.filled(f"{i}:{int(now * 1e6)} "))
             self.c.record.sent = i + 1
             await self.c.room.wait()
             if self.c.gone.is_set():
@@ -251,9 +256,16 @@ class Speaker:
         self.send(self.ending())
         self.c.transport.write(b"0\r\n\r\n")
 
+    def filled(self, text):
+        if not self.plan.fill:
+            return self.token(text + "x" * self.plan.pad)
+        return self.token(text + "FILL").replace(b"FILL", bytes.fromhex(self.plan.fill))
+
     def send(self, data):
-        if data and not self.c.gone.is_set():
-            self.c.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        size = self.plan.piece or len(data) or 1
+        for i in range(0, 0 if self.c.gone.is_set() else len(data), size):
+            part = data[i:i + size]
+            self.c.transport.write(b"%x\r\n%b\r\n" % (len(part), part))
 
     async def fault(self):
         """True when the answer ends here."""
@@ -451,7 +463,19 @@ class Ollama(Speaker):
         return {"model": self.model, "created_at": "2026-01-01T00:00:00Z", "message": message, **self.last()}
 
 
-SPEAKERS = {"/v1/chat/completions": OpenAI, "/v1/completions": Completion, "/v1/responses": Responses, "/v1/messages": Messages, "/api/chat": Ollama}
+class Generate(Ollama):
+    """Ollama's text completions."""
+
+    def line(self, message, **more):
+        return super().line(None, **more).replace(b'"message": null', b'"response": ' + json.dumps(message["content"]).encode())
+
+    def whole(self):
+        whole = super().whole()
+        return {**whole, "response": whole.pop("message")["content"]}
+
+
+SPEAKERS = {"/v1/chat/completions": OpenAI, "/v1/completions": Completion, "/v1/responses": Responses, "/v1/messages": Messages, "/api/chat": Ollama,
+            "/api/generate": Generate}
 
 
 async def main():

@@ -77,6 +77,11 @@ static const struct {
     {"over several lines, and half an emoji", DGON_OP_MESSAGES,
      "event: a\ndata: {\"type\":\ndata: \"a\",\"t\":\"\xf0\x9f\"}\n\n",
      "a {\"type\":\"a\",\"t\":\"\xef\xbf\xbd\"}|", DGON_OK, DGON_EBACKEND, 502, false},
+    {"half an emoji as an escape, and a whole one", DGON_OP_MESSAGES,
+     "event: a\ndata: {\"t\":\"\\ud83d\"}\n\nevent: b\ndata: {\"t\": "
+     "\"\\ud83d\\ude00\\\\ud83d\"}\n\n",
+     "a {\"t\":\"\xef\xbf\xbd\"}|b {\"t\": \"\\ud83d\\ude00\\\\ud83d\"}|", DGON_OK, DGON_EBACKEND,
+     502, false},
     {"nothing", DGON_OP_MESSAGES, "", "", DGON_OK, DGON_EBACKEND, 502, true},
     {"a clean end in the middle", DGON_OP_RESPONSES, "data: {\"type\":\"response.created\"}\n\n",
      "response.created {\"type\":\"response.created\"}|", DGON_OK, DGON_EBACKEND, 502, false},
@@ -88,6 +93,10 @@ static const struct {
      "data: {\"type\":\"response.created\"}\n\nevent: error\ndata: {\"type\":\"error\",\"code\":"
      "\"server_error\",\"message\":\"broken\"}\n\n",
      "response.created {\"type\":\"response.created\"}|", DGON_EBACKEND, DGON_EBACKEND, 502, false},
+    {"an error under another name", DGON_OP_RESPONSES,
+     "event: response.created\ndata: {\"type\":\"error\",\"code\":\"server_error\",\"message\":"
+     "\"broken\"}\n\n",
+     "", DGON_EBACKEND, DGON_EBACKEND, 502, true},
     {"llama-server's error", DGON_OP_RESPONSES,
      "error: {\"code\":400,\"message\":\"no\",\"type\":\"invalid_request_error\"}\n\n", "",
      DGON_EBACKEND, DGON_EBACKEND, 400, false},

@@ -4,7 +4,7 @@
 
 #include "dgon/buf.h"
 
-#define DGON_NDJSON_LINE_MAX (1024u * 1024u)
+#define DGON_NDJSON_LINE_MAX (8u * 1024u * 1024u)
 
 /* One line without its end (LF or CRLF); never empty. Valid during the call. Anything but DGON_OK
  * stops and is returned by feed/end. */

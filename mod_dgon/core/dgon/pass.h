@@ -66,7 +66,7 @@ typedef struct dgon_pass_head {
 
 /* Caller's storage. */
 void dgon_pass_head_init(dgon_pass_head *h);
-/* False: no room, or a value that cannot stand in a header (RFC 9110 5.5, without obs-text). */
+/* False: no room, or a value that cannot stand in a header (RFC 9110 5.5, without tabs and obs-text). */
 bool dgon_pass_head_add(dgon_pass_head *h, const char *name, size_t name_len, const char *value,
                         size_t value_len);
 /* One JSON object. DGON_ETOOBIG: longer than DGON_PASS_HEAD_MAX. */

@@ -6,8 +6,9 @@
 
 #include <stdbool.h>
 
-#define DGON_SSE_LINE_MAX (1024u * 1024u) /* longest line and longest event taken from a backend \
-                                           */
+/* Longest line and longest event taken from a backend. The last event of a response has the whole
+ * answer in it, images too. */
+#define DGON_SSE_LINE_MAX (8u * 1024u * 1024u)
 
 /* One dispatched event. Pointers are into the reader and valid only during the callback. `event` is
  * "" for the default type; `data` has several data lines joined by LF. */
