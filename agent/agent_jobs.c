@@ -54,6 +54,7 @@ void agent_job_free(agent_job *j)
         dgon_buf_fini(&j->x.out);
     }
     agent_timer_destroy(j->timer);
+    agent_job_choices_free(j);
     j->backend->running--;
     agent_backend_unref(j->backend);
     dgon_buf_fini(&j->final_payload);

@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 RUBBISH = b"\x00\xff\xfe<<<not a line of anything>>>\r\n\r\n"
 
@@ -35,6 +35,7 @@ class Plan:
     think: int = 0  # tokens of reasoning before the text
     tool: bool = False  # one tool call instead of text
     pad: int = 0  # bytes of filling in each token
+    nth: int = 0  # status, do and before_head only from the request number `nth` with this label on
     label: str = ""  # found again in /control/requests
 
     @classmethod
@@ -182,6 +183,8 @@ class Connection(asyncio.Protocol):
             text = next((m.get("content") for m in reversed(messages) if m.get("role") == "user"), "")
         plan = self.server.force or Plan.of(text)
         stream = body.get("stream", path.startswith("/api/"))
+        if sum(r.label == plan.label for r in self.server.records) < plan.nth:
+            plan = replace(plan, status=200, do="", at=-1, before_head="")
         r = self.record = Record(path, plan.label, stream, body, headers)
         self.server.records.append(r)
         if plan.before_head:
@@ -451,7 +454,17 @@ class Ollama(Speaker):
         return {"model": self.model, "created_at": "2026-01-01T00:00:00Z", "message": message, **self.last()}
 
 
-SPEAKERS = {"/v1/chat/completions": OpenAI, "/v1/completions": Completion, "/v1/responses": Responses, "/v1/messages": Messages, "/api/chat": Ollama}
+class Generate(Ollama):
+    """/api/generate"""
+
+    def line(self, message, **more):
+        return self.frame(json.dumps({"model": self.model, "created_at": "2026-01-01T00:00:00Z", "response": message["content"], "done": False, **more}).encode())
+
+    def whole(self):
+        return {"model": self.model, "created_at": "2026-01-01T00:00:00Z", "response": super().whole()["message"]["content"], **self.last()}
+
+
+SPEAKERS = {"/v1/chat/completions": OpenAI, "/v1/completions": Completion, "/v1/responses": Responses, "/v1/messages": Messages, "/api/chat": Ollama, "/api/generate": Generate}
 
 
 async def main():
