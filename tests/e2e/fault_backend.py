@@ -7,17 +7,19 @@ is told by GET /control/requests, in CLOCK_MONOTONIC seconds, which every proces
 
 import argparse
 import asyncio
+import hashlib
 import json
 import socket
 import struct
 import sys
 import time
+from base64 import b64encode
 from dataclasses import dataclass, field, fields, replace
 
 RUBBISH = b"\x00\xff\xfe<<<not a line of anything>>>\r\n\r\n"
 
 
-CAPABILITIES = ["completion", "tools", "thinking"]  # of each model, where the API tells
+CAPABILITIES = ["completion", "tools", "thinking", "embedding"]  # of each model, where the API tells
 
 
 @dataclass
@@ -36,6 +38,8 @@ class Plan:
     tool: bool = False  # one tool call instead of text
     pad: int = 0  # bytes of filling in each token
     nth: int = 0  # status, do and before_head only from the request number `nth` with this label on
+    form: str = ""  # of vectors: float or base64, whatever was asked for
+    vectors: int = 0  # more (or less) than inputs
     label: str = ""  # found again in /control/requests
 
     @classmethod
@@ -179,10 +183,12 @@ class Connection(asyncio.Protocol):
     async def speak(self, path, headers, body):
         messages = body.get("input", body.get("messages", []))
         text = body.get("prompt", messages)
-        if isinstance(text, list):
+        if path in EMBEDDERS:
+            text = next((t for t in text if isinstance(t, str) and t.startswith("{")), "") if isinstance(text, list) else text
+        elif isinstance(text, list):
             text = next((m.get("content") for m in reversed(messages) if m.get("role") == "user"), "")
         plan = self.server.force or Plan.of(text)
-        stream = body.get("stream", path.startswith("/api/"))
+        stream = body.get("stream", path.startswith("/api/")) and path not in EMBEDDERS
         if sum(r.label == plan.label for r in self.server.records) < plan.nth:
             plan = replace(plan, status=200, do="", at=-1, before_head="")
         r = self.record = Record(path, plan.label, stream, body, headers)
@@ -464,7 +470,41 @@ class Generate(Ollama):
         return {"model": self.model, "created_at": "2026-01-01T00:00:00Z", "response": super().whole()["message"]["content"], **self.last()}
 
 
-SPEAKERS = {"/v1/chat/completions": OpenAI, "/v1/completions": Completion, "/v1/responses": Responses, "/v1/messages": Messages, "/api/chat": Ollama, "/api/generate": Generate}
+def vector_of(text):
+    """Eight numbers that float32 holds exactly, the same for the same input in every process."""
+    digest = hashlib.sha256(json.dumps(text).encode()).digest()
+    return [(b - 128) / 64 for b in digest[:8]]
+
+
+class Embeddings(Speaker):
+    """OpenAI's embeddings."""
+
+    def texts(self):
+        given = self.body["input"]
+        given = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
+        return (given + ["more"] * self.plan.vectors)[: len(given) + self.plan.vectors]
+
+    def vectors(self):
+        base64 = (self.plan.form or self.body.get("encoding_format", "float")) == "base64"
+        return [b64encode(struct.pack("<8f", *vector_of(t))).decode() if base64 else vector_of(t) for t in self.texts()]
+
+    def tokens(self):
+        return sum(len(t) for t in self.texts())
+
+    def whole(self):
+        data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(self.vectors())]
+        return {"object": "list", "data": data, "model": self.model, "usage": {"prompt_tokens": self.tokens(), "total_tokens": self.tokens()}}
+
+
+class Embed(Embeddings):
+    """Ollama's."""
+
+    def whole(self):
+        return {"model": self.model, "embeddings": self.vectors(), "total_duration": 1000 * self.tokens(), "load_duration": 7, "prompt_eval_count": self.tokens()}
+
+
+EMBEDDERS = {"/v1/embeddings": Embeddings, "/api/embed": Embed}
+SPEAKERS = {**EMBEDDERS, "/v1/chat/completions": OpenAI, "/v1/completions": Completion, "/v1/responses": Responses, "/v1/messages": Messages, "/api/chat": Ollama, "/api/generate": Generate}
 
 
 async def main():
