@@ -34,6 +34,9 @@ size_t agent_backend_answer_max(dgon_op op)
 dgon_status agent_exchange_init(agent_exchange *x, const agent_exchange_job *job, dgon_status s,
                                 bool want_usage, dgon_error *e)
 {
+    if (s == DGON_OK && job->again) {
+        return s;
+    }
     if (s == DGON_OK) {
         x->stream = job->stream;
         x->op = job->op;

@@ -6,6 +6,7 @@
 #include "agent_config.h"
 
 #include "dgon/chat.h"
+#include "dgon/choices.h"
 #include "dgon/embed.h"
 #include "dgon/ndjson.h"
 #include "dgon/ollama.h"
@@ -54,7 +55,7 @@ typedef struct agent_exchange_job {
     size_t body_len;
     int64_t created;
     dgon_op op;
-    bool stream;
+    bool stream, again; /* again: another exchange of the same answer, the chat goes on */
     const agent_model *model;
     const agent_config_backend *config;
 } agent_exchange_job;
@@ -64,6 +65,8 @@ typedef struct agent_backend_ops {
     /* Paths behind the backend's url, from these fixed lists only. ask: NULL, it cannot do that;
      * "": no HTTP, `step` makes the answer. */
     const char *ask[DGON_OP_MAX], *models, *more;
+    /* Its API gives one choice to a request, whatever n says. */
+    bool one_choice;
     /* Sets up the exchange and appends the request's body. On failure e is filled. DGON_DONE:
      * nothing is asked, the answer was emitted or stands in x->out. */
     dgon_status (*begin)(agent_exchange *x, const agent_exchange_job *job, dgon_buf *request,

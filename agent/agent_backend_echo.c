@@ -182,6 +182,7 @@ static void fini(agent_exchange *x)
 const agent_backend_ops agent_backend_echo = {
     .kind = AGENT_KIND_ECHO,
     .ask = {[DGON_OP_CHAT] = "", [DGON_OP_COMPLETION] = ""},
+    .one_choice = true,
     .begin = begin,
     .step = step,
     .fini = fini};

@@ -72,6 +72,7 @@ const agent_backend_ops agent_backend_ollama = {
             [DGON_OP_OLLAMA_GENERATE] = "/api/generate",
             [DGON_OP_OLLAMA_EMBED] = "/api/embed",
             [DGON_OP_OLLAMA_EMBEDDINGS] = "/api/embeddings"},
+    .one_choice = true,
     .models = "/api/tags",
     .more = "/api/ps",
     .begin = begin,

@@ -14,6 +14,8 @@ typedef enum agent_job_state {
     AGENT_JOB_FINISHING /* the answer is complete, records wait for credit */
 } agent_job_state;
 
+typedef struct agent_job_choices agent_job_choices;
+
 typedef struct agent_job {
     struct agent_job *next; /* of the bucket */
     agent_jobs *table;
@@ -23,7 +25,8 @@ typedef struct agent_job {
     const agent_backend_ops *ops;
     const char *path; /* what is asked for there; "": nothing, ops->step answers */
     agent_request *request;
-    agent_timer *timer; /* echo */
+    agent_timer *timer;         /* echo; the next exchange */
+    agent_job_choices *choices; /* NULL: one exchange gives the answer */
     agent_exchange x;
     struct agent_job *next_unheard, **unheard_at; /* unheard_at NULL: not one of the unheard ones */
     uint64_t unheard_since;
@@ -72,6 +75,21 @@ bool agent_job_unheard_init(agent_jobs *t);
 void agent_job_unheard_begin(agent_job *j);
 /* The gateway hears of it, or it is over. Any number of times. */
 void agent_job_unheard_end(agent_job *j);
+
+/* --- agent_job_choices.c --- */
+
+/* The body is whole: does its client want several choices? Where the backend's kind gives one at a
+ * time j->body becomes the body for the first one. On failure e is filled. */
+DGON_MUST_USE dgon_status agent_job_choices_begin(agent_job *j, dgon_error *e);
+/* The first exchange is set up. */
+void agent_job_choices_begun(agent_job *j);
+/* An exchange ended well. True: another one is due. */
+bool agent_job_choices_more(agent_job *j);
+bool agent_job_choices_due(const agent_job *j);
+/* Ends the translation of the last exchange; j->body becomes the body for the one that is due. On
+ * failure e is filled. */
+DGON_MUST_USE dgon_status agent_job_choices_next(agent_job *j, dgon_error *e);
+void agent_job_choices_free(agent_job *j);
 
 /* --- agent_job_run.c --- */
 

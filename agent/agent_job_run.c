@@ -78,6 +78,21 @@ void agent_job_finish(agent_job *j)
     }
 }
 
+static void on_timer(void *user);
+
+/* on_timer() is called after `ms`. */
+static dgon_status later(agent_job *j, uint32_t ms)
+{
+    if (j->timer == NULL) {
+        j->timer = agent_timer_create(j->table->loop, on_timer, j);
+    }
+    if (j->timer == NULL) {
+        return DGON_ENOMEM;
+    }
+    agent_timer_set(j->timer, ms);
+    return DGON_OK;
+}
+
 /* The translation refused what came. Frees the job. */
 static void job_broken(agent_job *j, dgon_status s)
 {
@@ -92,15 +107,34 @@ static void job_broken(agent_job *j, dgon_status s)
     }
 }
 
-static void end_whole(agent_job *j)
+/* An exchange ended well: the next one, from the loop, for inside of curl none can begin; or the
+ * end. May free the job. */
+static void exchange_over(agent_job *j)
 {
-    dgon_status s = j->ops->answer(&j->x, j->body.data != NULL ? j->body.data : "", j->body.len);
-    if (s == DGON_OK) {
+    dgon_status s = DGON_OK;
+    if (agent_job_choices_more(j)) {
+        s = later(j, 0);
+        if (s != DGON_OK) {
+            job_broken(j, s);
+        }
+        return;
+    }
+    if (!j->stream) {
         s = agent_job_put_raw(j, j->x.out.data, j->x.out.len);
         dgon_buf_fini(&j->x.out);
     }
     if (s == DGON_OK) {
         job_end(j);
+    } else {
+        job_broken(j, s);
+    }
+}
+
+static void end_whole(agent_job *j)
+{
+    dgon_status s = j->ops->answer(&j->x, j->body.data != NULL ? j->body.data : "", j->body.len);
+    if (s == DGON_OK) {
+        exchange_over(j);
     } else {
         job_broken(j, s);
     }
@@ -120,7 +154,7 @@ static agent_http_take on_stream(agent_job *j, const char *p, size_t n)
     }
     agent_job_drop_request(j, true);
     if (s == DGON_DONE) {
-        job_end(j);
+        exchange_over(j);
         return AGENT_HTTP_TAKEN; /* the rest of the body lets the connection be used again */
     }
     job_broken(j, s);
@@ -183,7 +217,7 @@ static void on_done(void *user, const agent_http_result *r)
     } else if (j->stream) {
         dgon_status s = j->ops->finish(&j->x);
         if (s == DGON_OK || s == DGON_DONE) {
-            job_end(j);
+            exchange_over(j);
         } else {
             job_broken(j, s);
         }
@@ -194,9 +228,8 @@ static void on_done(void *user, const agent_http_result *r)
 
 /* --- the built-in backend --- */
 
-static void on_step(void *user)
+static void on_step(agent_job *j)
 {
-    agent_job *j = user;
     uint32_t wait = 0;
     dgon_status s = DGON_OK;
     j->last_ms = agent_os_now_ms();
@@ -210,14 +243,19 @@ static void on_step(void *user)
     if (s == DGON_OK) {
         agent_timer_set(j->timer, wait);
     } else if (s == DGON_DONE) {
-        s = j->stream ? DGON_OK : agent_job_put_raw(j, j->x.out.data, j->x.out.len);
-        if (s == DGON_OK) {
-            job_end(j);
-        } else {
-            job_broken(j, s);
-        }
+        exchange_over(j);
     } else {
         job_broken(j, s);
+    }
+}
+
+static void on_timer(void *user)
+{
+    agent_job *j = user;
+    if (agent_job_choices_due(j)) {
+        agent_job_run(j);
+    } else {
+        on_step(j);
     }
 }
 
@@ -229,12 +267,7 @@ static dgon_status ask_backend(agent_job *j, dgon_buf *request)
     char url[AGENT_CONFIG_PATH_MAX + 32];
     const agent_config_backend *c = &j->backend->config;
     if (*j->path == '\0') {
-        j->timer = agent_timer_create(j->table->loop, on_step, j);
-        if (j->timer == NULL) {
-            return DGON_ENOMEM;
-        }
-        agent_timer_set(j->timer, 0);
-        return DGON_OK;
+        return later(j, 0);
     }
     (void)snprintf(url, sizeof url, "%s%s", c->url, j->path);
     agent_http_spec spec = {.url = url,
@@ -250,6 +283,7 @@ static dgon_status ask_backend(agent_job *j, dgon_buf *request)
 void agent_job_run(agent_job *j)
 {
     const agent_model *model = NULL;
+    bool again = j->begun;
     dgon_error e;
     memset(&e, 0, sizeof e);
     /* The list may have changed while the body came. */
@@ -260,6 +294,11 @@ void agent_job_run(agent_job *j)
         agent_job_fail_text(j, 404, "model_not_found", "The model is not served any more.");
         return;
     }
+    dgon_status s = again ? agent_job_choices_next(j, &e) : agent_job_choices_begin(j, &e);
+    if (s != DGON_OK) {
+        agent_job_fail(j, &e);
+        return;
+    }
     agent_exchange_job job = {.id = j->id,
                               .public_model = j->public_model,
                               .body = j->body.data != NULL ? j->body.data : "",
@@ -267,6 +306,7 @@ void agent_job_run(agent_job *j)
                               .created = j->created,
                               .op = j->op,
                               .stream = j->stream,
+                              .again = again,
                               .model = model,
                               .config = &j->backend->config};
     dgon_buf request;
@@ -274,15 +314,10 @@ void agent_job_run(agent_job *j)
     j->x.emit = agent_job_on_event;
     j->x.user = j;
     j->begun = true;
-    dgon_status s = j->ops->begin(&j->x, &job, &request, &e);
+    s = j->ops->begin(&j->x, &job, &request, &e);
     if (s == DGON_DONE) {
         dgon_buf_fini(&request);
-        s = j->stream ? DGON_OK : agent_job_put_raw(j, j->x.out.data, j->x.out.len);
-        if (s == DGON_OK) {
-            job_end(j);
-        } else {
-            job_broken(j, s);
-        }
+        exchange_over(j);
         return;
     }
     if (s != DGON_OK) {
@@ -293,7 +328,11 @@ void agent_job_run(agent_job *j)
     dgon_buf_fini(&j->body);
     dgon_buf_init(&j->body, agent_backend_answer_max(j->op));
     j->state = AGENT_JOB_WAITING;
-    agent_job_unheard_begin(j);
+    j->last_ms = agent_os_now_ms();
+    if (!again) {
+        agent_job_choices_begun(j);
+        agent_job_unheard_begin(j);
+    }
     if (ask_backend(j, &request) != DGON_OK) {
         dgon_buf_fini(&request);
         agent_job_fail_text(j, 500, NULL, "The agent cannot ask the model server.");

@@ -55,6 +55,7 @@ void agent_job_free(agent_job *j)
     }
     agent_job_pass_free(j->pass);
     agent_timer_destroy(j->timer);
+    agent_job_choices_free(j);
     j->backend->running--;
     agent_backend_unref(j->backend);
     dgon_buf_fini(&j->final_payload);

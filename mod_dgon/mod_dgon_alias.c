@@ -145,3 +145,10 @@ bool mod_dgon_alias_advance(mod_dgon_stream *s)
     }
     return false;
 }
+
+bool mod_dgon_alias_is_one_model(const mod_dgon_stream *s)
+{
+    const apr_array_header_t *aliases = s->conf->aliases;
+    return s->alias < 0 || (strchr(at(aliases, s->alias)->targets, ',') == NULL &&
+                            next_step(aliases, s->alias) < 0);
+}

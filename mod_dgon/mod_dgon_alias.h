@@ -39,5 +39,8 @@ int mod_dgon_alias_find(const apr_array_header_t *aliases, const char *name, siz
 uint32_t mod_dgon_alias_model(dgon_registry *reg, const apr_array_header_t *aliases, int *step);
 /* The stream goes on with the next step that can do what it needs. False: there is none. */
 bool mod_dgon_alias_advance(mod_dgon_stream *s);
+/* Is it the same model on every agent and at every retry? Not if the alias it was asked by has more
+ * than one target left. */
+bool mod_dgon_alias_is_one_model(const mod_dgon_stream *s);
 
 #endif

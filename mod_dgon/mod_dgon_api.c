@@ -1,6 +1,7 @@
 #include "mod_dgon_api.h"
 
 #include "mod_dgon_alias.h"
+#include "mod_dgon_batch.h"
 #include "mod_dgon_body.h"
 #include "mod_dgon_client.h"
 #include "mod_dgon_cors.h"
@@ -136,7 +137,8 @@ int mod_dgon_api_ask(request_rec *r, mod_dgon_engine *engine, dgon_op op)
         return mod_dgon_api_refuse(r, &e);
     s->streaming = req.stream;
     s->spec.op = (uint8_t)op;
-    return mod_dgon_client_run(s);
+    int status = OK;
+    return mod_dgon_batch_run(s, &status) ? status : mod_dgon_client_run(s);
 }
 
 static int models(request_rec *r, mod_dgon_engine *engine, const char *rest)

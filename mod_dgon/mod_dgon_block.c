@@ -18,7 +18,7 @@
  * no harm. */
 static _Thread_local int thread_fd = -1;
 
-static int get_thread_fd(void)
+int mod_dgon_block_fd(void)
 {
     if (thread_fd < 0)
         thread_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -38,8 +38,7 @@ static bool half_closed(mod_dgon_stream *s)
     return ok;
 }
 
-/* `client`: the socket, or negative; *events: what it is still asked for. */
-static void wait_for_news(mod_dgon_stream *s, int client, short *events, uint64_t due)
+void mod_dgon_block_wait(mod_dgon_stream *s, int client, short *events, uint64_t due)
 {
     bool input = s->upload != NULL && s->upload->wants_input;
     struct pollfd p[2] = {{.fd = s->wakefd, .events = POLLIN},
@@ -63,7 +62,7 @@ static void wait_for_news(mod_dgon_stream *s, int client, short *events, uint64_
     }
 }
 
-static void end(mod_dgon_stream *s, mod_dgon_pump how)
+void mod_dgon_block_end(mod_dgon_stream *s, mod_dgon_pump how)
 {
     if (how == PUMP_BROKEN && !s->c->aborted) {
         /* httpd would end the body properly behind us: it must not */
@@ -79,20 +78,37 @@ static void end(mod_dgon_stream *s, mod_dgon_pump how)
     }
 }
 
+int mod_dgon_block_socket(const mod_dgon_stream *s)
+{
+    const mod_dgon_conn *mc = s->c->master == NULL ? mod_dgon_conn_get(s->c) : NULL;
+    return mc != NULL ? mc->fd : -1;
+}
+
+bool mod_dgon_block_is_over(mod_dgon_stream *s, uint64_t *until)
+{
+    mod_dgon_engine *e = s->engine;
+    if (!mod_dgon_engine_leaving(e))
+        return false;
+    if (*until == 0)
+        *until = s->now + (uint64_t)e->conf->drain_timeout;
+    if (!atomic_load(&e->stopping) && s->now < *until)
+        return false;
+    dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "server_restarting", NULL,
+                   "The gateway restarts. Send the request again.");
+    return true;
+}
+
 int mod_dgon_client_block(mod_dgon_stream *s)
 {
     mod_dgon_engine *e = s->engine;
-    int client = -1;
     short events = POLLRDHUP;
-    s->wakefd = get_thread_fd();
+    s->wakefd = mod_dgon_block_fd();
     if (s->wakefd < 0) {
         dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
                        "The gateway is short of file descriptors.");
         return mod_dgon_error_send(s->r, &s->error);
     }
-    mod_dgon_conn *mc = s->c->master == NULL ? mod_dgon_conn_get(s->c) : NULL;
-    if (mc != NULL)
-        client = mc->fd;
+    int client = mod_dgon_block_socket(s);
     if (mod_dgon_client_admit(s) != DGON_OK)
         return mod_dgon_error_send(s->r, &s->error);
 
@@ -109,21 +125,15 @@ int mod_dgon_client_block(mod_dgon_stream *s)
             how = mod_dgon_client_tick(s, &out, &due);
         if (how != PUMP_WAIT)
             break;
-        if (mod_dgon_engine_leaving(e)) {
-            if (drain_until == 0)
-                drain_until = s->now + (uint64_t)e->conf->drain_timeout;
-            if (atomic_load(&e->stopping) || s->now >= drain_until) {
-                dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "server_restarting", NULL,
-                               "The gateway restarts. Send the request again.");
-                how = mod_dgon_client_fail(s, &out);
-                break;
-            }
+        if (mod_dgon_block_is_over(s, &drain_until)) {
+            how = mod_dgon_client_fail(s, &out);
+            break;
         }
-        wait_for_news(s, client, &events, due);
+        mod_dgon_block_wait(s, client, &events, due);
     }
     mod_dgon_client_gone(s);
     atomic_fetch_sub(&e->workers_waiting, 1);
     dgon_buf_fini(&out);
-    end(s, how);
+    mod_dgon_block_end(s, how);
     return OK;
 }

@@ -247,6 +247,8 @@ mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, s->r, "DGON0040: %s: job for model %s failed: %d %s",
                   id != NULL ? id : "-", s->model, s->error.http,
                   dgon_error_code_for_log(&s->error));
+    if (s->collect)
+        return PUMP_BROKEN;
     if (!s->headers_sent) {
         if (mod_dgon_error_prepare(s->r, &s->error, out) != DGON_OK)
             return PUMP_BROKEN;
@@ -404,6 +406,11 @@ static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
     count(s, DGON_COUNT_EVENTS, s->events);
     if (s->upload != NULL)
         return mod_dgon_pass_answered(s) ? ended(s, out) : no_head(s, out);
+    if (s->collect) {
+        s->over = true;
+        let_go(s);
+        return PUMP_ENDED;
+    }
     mod_dgon_client_begin(s);
     if (s->streaming) {
         bool done = dgon_op_form((dgon_op)s->spec.op) == DGON_FORM_DATA;
@@ -546,7 +553,7 @@ mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out)
             last = step(s, out, &how);
         if (last == STEP_FINAL)
             return how;
-        if (s->answer.len > ANSWER_HOLD && !s->streaming) {
+        if (s->answer.len > ANSWER_HOLD && !s->streaming && !s->collect) {
             mod_dgon_client_begin(s);
             content_begins(s);
             if (!mod_dgon_client_write(s, &s->answer, false))

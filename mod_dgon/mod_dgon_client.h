@@ -14,7 +14,8 @@ typedef struct mod_dgon_stream mod_dgon_stream;
 typedef enum mod_dgon_pump {
     PUMP_WAIT = 0, /* nothing to do until news, a timer or the socket */
     PUMP_ENDED,    /* the answer is complete (an error object or event counts as one) */
-    PUMP_BROKEN    /* it cannot be completed: the connection must break visibly */
+    PUMP_BROKEN    /* it cannot be completed: the connection must break visibly. One that is
+                      collected has failed: stream->error */
 } mod_dgon_pump;
 
 /* A request that is passed on, as it is (mod_dgon_pass.h). */
@@ -48,6 +49,8 @@ struct mod_dgon_stream {
     size_t body_at;
     bool streaming;
     mod_dgon_upload *upload; /* of a request that is passed on, else NULL */
+    bool collect; /* a part of a request: the answer stays in memory, nothing goes to the client */
+    bool not_quick; /* the next request like it is not for the engine's own thread */
 
     /* the job */
     int alias;     /* step of the alias that was asked for, or MOD_DGON_ALIAS_NONE */

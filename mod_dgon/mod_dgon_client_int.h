@@ -22,4 +22,18 @@ void mod_dgon_client_begin(mod_dgon_stream *s);
 /* Sends `out` (emptied) and, with `last`, the end of the body. False: the connection is dead. */
 bool mod_dgon_client_write(mod_dgon_stream *s, dgon_buf *out, bool last);
 
+/* mod_dgon_block.c, for who waits for several streams in one worker. */
+
+/* The eventfd of this thread; negative: none to be had. */
+int mod_dgon_block_fd(void);
+/* Waits for news of any stream with s's wakefd, for s's client or until `due`. `client`: the
+ * socket, or negative; *events: what it is still asked for. */
+void mod_dgon_block_wait(mod_dgon_stream *s, int client, short *events, uint64_t due);
+/* The client's socket as far as it can be watched, else -1. */
+int mod_dgon_block_socket(const mod_dgon_stream *s);
+/* Makes a broken answer show. */
+void mod_dgon_block_end(mod_dgon_stream *s, mod_dgon_pump how);
+/* Has the child to end now? *until: 0 at first. Then s->error says so. */
+bool mod_dgon_block_is_over(mod_dgon_stream *s, uint64_t *until);
+
 #endif

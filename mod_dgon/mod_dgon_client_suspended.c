@@ -221,6 +221,7 @@ int mod_dgon_client_run(mod_dgon_stream *s)
     }
     if (mod_dgon_client_admit(s) != DGON_OK)
         return mod_dgon_error_send(s->r, &s->error);
-    mod_dgon_conn_took(s->mc, s->r);
+    if (!s->not_quick)
+        mod_dgon_conn_took(s->mc, s->r);
     return mod_dgon_conn_suspend(s->mc, e, &stream_user, s);
 }

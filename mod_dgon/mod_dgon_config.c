@@ -4,6 +4,7 @@
 #include "mod_dgon_cors.h"
 #include "mod_dgon_pass.h"
 
+#include "dgon/embed.h"
 #include "dgon/registry.h"
 
 #include <ap_mpm.h>
@@ -56,6 +57,7 @@ static const mod_dgon_number numbers[] = {
     {"DgonLinkPing", FIELD(link_ping), UNIT_TIME, 1000, HOUR_MS, 20000, true, false},
     {"DgonLinkHangup", FIELD(link_hangup), UNIT_TIME, 2000, HOUR_MS, 35000, true, false},
     {"DgonAttempts", FIELD(attempts), UNIT_COUNT, 1, 3, 3, false, false},
+    {"DgonEmbedPart", FIELD(embed_part), UNIT_COUNT, 0, DGON_EMBED_INPUTS_MAX, 32, false, false},
 };
 #define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
@@ -256,6 +258,8 @@ const command_rec mod_dgon_cmds[] = {
     CMD("DgonLinkPing", 15, "a silent link is pinged this often"),
     CMD("DgonLinkHangup", 16, "a link silent for so long is dead"),
     CMD("DgonAttempts", 17, "agents that are tried for one job before its first byte"),
+    CMD("DgonEmbedPart", 18,
+        "fewest inputs of a part, where a list to embed is split over idle agents; 0: never"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL},
 };
 

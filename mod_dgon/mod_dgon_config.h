@@ -34,6 +34,7 @@ typedef struct mod_dgon_conf {
     int64_t link_ping;
     int64_t link_hangup;
     int64_t attempts;
+    int64_t embed_part;
 } mod_dgon_conf;
 
 extern const command_rec mod_dgon_cmds[];

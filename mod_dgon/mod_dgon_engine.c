@@ -209,8 +209,16 @@ static bool loop(mod_dgon_engine *e)
     return true;
 }
 
+static _Thread_local bool on_engine;
+
+bool mod_dgon_engine_is_here(void)
+{
+    return on_engine;
+}
+
 static void prepare_thread(void)
 {
+    on_engine = true;
     pthread_setname_np(pthread_self(), "dgon-engine");
     dgon_slice_short();
 }

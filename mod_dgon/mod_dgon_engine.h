@@ -96,6 +96,8 @@ void mod_dgon_engine_stop(mod_dgon_engine *e);
 /* Blocking loops and parked workers: true when the MPM wants the child to end soon (also tells the
  * engine). */
 bool mod_dgon_engine_leaving(mod_dgon_engine *e);
+/* Is this thread one of the engine's two? Then it runs a request that must not wait. */
+bool mod_dgon_engine_is_here(void);
 uint64_t mod_dgon_now_ms(void);
 
 #endif

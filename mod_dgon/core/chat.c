@@ -115,10 +115,10 @@ static dgon_status write_choice(const dgon_chat *c, unsigned index, const dgon_s
     const dgon_span between = c->text ? SPAN(",\"text\":") : SPAN(",\"delta\":");
     const dgon_span behind = c->text ? SPAN(",\"logprobs\":null,\"finish_reason\":null}]}")
                                      : SPAN(",\"finish_reason\":null}]}");
-    char digits[2];
-    size_t nd = index < 10 ? 1 : 2; /* index < DGON_CHAT_CHOICES */
-    digits[0] = (char)('0' + (nd == 1 ? index : index / 10));
-    digits[1] = (char)('0' + index % 10);
+    char digits[3];
+    size_t nd = index < 10 ? 1 : index < 100 ? 2 : 3; /* index < DGON_CHAT_CHOICES_MAX */
+    for (size_t k = nd, left = index; k > 0; left /= 10)
+        digits[--k] = (char)('0' + left % 10);
     size_t n = c->head_len + before.n + nd + between.n + behind.n;
     for (size_t k = 0; k < pieces; k++)
         n += delta[k].n;
@@ -137,30 +137,44 @@ static dgon_status write_choice(const dgon_chat *c, unsigned index, const dgon_s
     return DGON_OK;
 }
 
-bool dgon_chat_is_open(const dgon_chat *c, unsigned index)
+static bool has(const dgon_chat_set *set, unsigned index)
 {
-    return index < DGON_CHAT_CHOICES && !c->usage_sent && (c->finishes >> index & 1) == 0;
+    return (set->bits[index / 64] >> index % 64 & 1) != 0;
 }
 
-static void note_role(dgon_chat *c, unsigned index)
+/* 1: it was not there before. */
+static unsigned add(dgon_chat_set *set, unsigned index)
 {
-    c->roles |= UINT64_C(1) << index;
+    bool was = has(set, index);
+    set->bits[index / 64] |= UINT64_C(1) << index % 64;
+    return was ? 0 : 1;
+}
+
+bool dgon_chat_is_open(const dgon_chat *c, unsigned index)
+{
+    unsigned end = c->wanted != 0 ? c->wanted : DGON_CHAT_CHOICES_MAX;
+    return index < end && !c->usage_sent && !has(&c->finished, index);
+}
+
+void dgon_chat_note_begun(dgon_chat *c, unsigned index)
+{
+    c->roles += add(&c->begun, index);
     c->choices = index >= c->choices ? index + 1 : c->choices;
-    c->role_sent = (c->roles & 1) != 0;
+    c->role_sent = has(&c->begun, 0);
     c->finish_seen = c->roles == c->finishes;
 }
 
 dgon_status dgon_chat_role(dgon_chat *c, unsigned index, const dgon_chat_sink *to)
 {
     const dgon_span delta = SPAN("{\"role\":\"assistant\",\"content\":\"\"}");
-    if (index >= DGON_CHAT_CHOICES)
+    if (index >= DGON_CHAT_CHOICES_MAX)
         return DGON_EINVAL;
-    if (c->text || (c->roles >> index & 1) != 0 || c->usage_sent)
+    if (c->text || has(&c->begun, index) || c->usage_sent)
         return DGON_OK;
     dgon_status s = write_choice(c, index, &delta, 1, to->out);
     if (s != DGON_OK)
         return s;
-    note_role(c, index);
+    dgon_chat_note_begun(c, index);
     return emit(to);
 }
 
@@ -172,7 +186,7 @@ dgon_status dgon_chat_raw(dgon_chat *c, unsigned index, const char *key, const d
         return DGON_OK;
     dgon_status s = dgon_chat_role(c, index, to);
     if (s == DGON_OK && c->text) {
-        note_role(c, index);
+        dgon_chat_note_begun(c, index);
         s = write_choice(c, index, json, 1, to->out);
     } else if (s == DGON_OK) {
         s = write_choice(c, index, delta, sizeof delta / sizeof delta[0], to->out);
@@ -189,7 +203,7 @@ dgon_status dgon_chat_delta(dgon_chat *c, unsigned index, const json_t *delta,
     if (s != DGON_OK)
         return s;
     dgon_buf_reset(to->out);
-    note_role(c, index);
+    dgon_chat_note_begun(c, index);
     s = dgon_buf_addf(to->out, "%s{\"index\":%u,\"%s\":", c->head, index,
                       c->text ? "text" : "delta");
     if (s == DGON_OK)
@@ -207,8 +221,8 @@ dgon_status dgon_chat_delta(dgon_chat *c, unsigned index, const json_t *delta,
 
 void dgon_chat_note_finish(dgon_chat *c, unsigned index, const char *finish)
 {
-    c->finishes |= UINT64_C(1) << index;
-    note_role(c, index);
+    c->finishes += add(&c->finished, index);
+    dgon_chat_note_begun(c, index);
     if (index == 0)
         (void)snprintf(c->finish, sizeof c->finish, "%s", finish);
 }
@@ -240,14 +254,64 @@ dgon_status dgon_chat_finish(dgon_chat *c, unsigned index, const char *finish,
     return emit(to);
 }
 
+/* ---- several exchanges ---- */
+
+/* Some choice is still to be asked for. */
+static bool is_owed(const dgon_chat *c)
+{
+    return c->finishes < c->wanted;
+}
+
+unsigned dgon_chat_missing(const dgon_chat *c)
+{
+    unsigned index = 0;
+    while (index < c->wanted && has(&c->finished, index))
+        index++;
+    return index;
+}
+
+void dgon_chat_next(dgon_chat *c, unsigned index, bool same_prompt)
+{
+    c->before = dgon_chat_total(c);
+    c->usage = (dgon_chat_usage){.cached = -1, .reasoning = -1};
+    c->rounds++;
+    c->first = index;
+    c->same_prompt = same_prompt;
+    c->done_seen = c->tool_seen = c->like.known = false;
+    c->tool_count = 0;
+    c->bad_lines = 0;
+}
+
+/* Negative: not told. */
+static int64_t sum(int64_t a, int64_t b)
+{
+    if (a < 0 || b < 0)
+        return a < 0 ? b : a;
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+dgon_chat_usage dgon_chat_total(const dgon_chat *c)
+{
+    dgon_chat_usage all = c->usage;
+    if (c->rounds == 0)
+        return all;
+    all.known = c->before.known && c->usage.known;
+    all.prompt = sum(c->before.prompt, c->same_prompt ? 0 : c->usage.prompt);
+    all.cached = sum(c->before.cached, c->same_prompt ? -1 : c->usage.cached);
+    all.completion = sum(c->before.completion, c->usage.completion);
+    all.reasoning = sum(c->before.reasoning, c->usage.reasoning);
+    return all;
+}
+
 dgon_status dgon_chat_usage_chunk(dgon_chat *c, const dgon_chat_sink *to)
 {
-    if (!c->want_usage || !c->usage.known || c->usage_sent || !c->finish_seen)
+    const dgon_chat_usage usage = dgon_chat_total(c);
+    if (!c->want_usage || !usage.known || c->usage_sent || !c->finish_seen || is_owed(c))
         return DGON_OK;
     dgon_buf_reset(to->out);
     dgon_status s = dgon_buf_addf(to->out, "%s],\"usage\":", c->head);
     if (s == DGON_OK)
-        s = dgon_chat_write_usage(&c->usage, to->out);
+        s = dgon_chat_write_usage(&usage, to->out);
     if (s == DGON_OK)
         s = dgon_buf_adds(to->out, "}");
     if (s != DGON_OK)
@@ -258,23 +322,23 @@ dgon_status dgon_chat_usage_chunk(dgon_chat *c, const dgon_chat_sink *to)
 
 dgon_status dgon_chat_emit_role(dgon_chat *c, dgon_buf *out, dgon_chat_emit_fn fn, void *user)
 {
-    return dgon_chat_role(c, 0, &(dgon_chat_sink){out, fn, user});
+    return dgon_chat_role(c, c->first, &(dgon_chat_sink){out, fn, user});
 }
 
 dgon_status dgon_chat_emit_text(dgon_chat *c, dgon_buf *out, const char *text, size_t n,
                                 bool reasoning, dgon_chat_emit_fn fn, void *user)
 {
     dgon_chat_sink to = {out, fn, user};
-    if (!dgon_chat_is_open(c, 0))
+    if (!dgon_chat_is_open(c, c->first))
         return DGON_OK;
-    dgon_status s = dgon_chat_role(c, 0, &to);
+    dgon_status s = dgon_chat_role(c, c->first, &to);
     if (s != DGON_OK || n == 0)
         return s;
     dgon_buf json;
     dgon_buf_init(&json, out->max);
     s = dgon_buf_add_json_string(&json, text, n);
     if (s == DGON_OK)
-        s = dgon_chat_raw(c, 0, reasoning ? "reasoning_content" : "content",
+        s = dgon_chat_raw(c, c->first, reasoning ? "reasoning_content" : "content",
                           &(dgon_span){json.data, json.len}, &to);
     dgon_buf_fini(&json);
     return s;
@@ -286,7 +350,7 @@ dgon_status dgon_chat_emit_finish(dgon_chat *c, dgon_buf *out, const char *finis
     dgon_chat_sink to = {out, fn, user};
     if (c->tool_seen && strcmp(finish, "stop") == 0)
         finish = "tool_calls";
-    dgon_status s = dgon_chat_finish(c, 0, finish, &to);
+    dgon_status s = dgon_chat_finish(c, c->first, finish, &to);
     return s == DGON_OK ? dgon_chat_usage_chunk(c, &to) : s;
 }
 
@@ -308,22 +372,41 @@ dgon_status dgon_chat_write_usage(const dgon_chat_usage *u, dgon_buf *out)
     return s == DGON_OK ? dgon_buf_adds(out, "}") : s;
 }
 
-dgon_status dgon_chat_write_answer(const dgon_chat *c, const json_t *choices, dgon_buf *out)
+static dgon_status begin_answer(const dgon_chat *c, dgon_buf *out)
 {
-    size_t before = out->len;
-    dgon_status s = dgon_buf_addf(out,
-                                  "{\"id\":%s,\"object\":\"%s\",\"created\":%s,"
-                                  "\"model\":%s,\"choices\":",
-                                  c->id_json, c->text ? "text_completion" : "chat.completion",
-                                  c->created, c->model_json);
+    return dgon_buf_addf(out,
+                         "{\"id\":%s,\"object\":\"%s\",\"created\":%s,"
+                         "\"model\":%s,\"choices\":[",
+                         c->id_json, c->text ? "text_completion" : "chat.completion", c->created,
+                         c->model_json);
+}
+
+static dgon_status end_answer(const dgon_chat *c, dgon_buf *out)
+{
+    const dgon_chat_usage usage = dgon_chat_total(c);
+    dgon_status s = dgon_buf_adds(out, "],\"usage\":");
     if (s == DGON_OK)
-        s = dgon_tree_dump(out, choices);
-    if (s == DGON_OK)
-        s = dgon_buf_adds(out, ",\"usage\":");
-    if (s == DGON_OK)
-        s = dgon_chat_write_usage(&c->usage, out);
-    if (s == DGON_OK)
-        s = dgon_buf_adds(out, "}");
+        s = dgon_chat_write_usage(&usage, out);
+    return s == DGON_OK ? dgon_buf_adds(out, "}") : s;
+}
+
+dgon_status dgon_chat_write_answer(dgon_chat *c, const json_t *choices, dgon_buf *out)
+{
+    size_t before = out->len, i;
+    const json_t *choice;
+    bool first = !c->answer_begun;
+    dgon_status s = first ? begin_answer(c, out) : DGON_OK;
+    json_array_foreach(choices, i, choice)
+    {
+        if (s == DGON_OK && !first)
+            s = dgon_buf_adds(out, ",");
+        if (s == DGON_OK)
+            s = dgon_tree_dump(out, choice);
+        first = false;
+    }
+    c->answer_begun = !first;
+    if (s == DGON_OK && !is_owed(c))
+        s = end_answer(c, out);
     if (s != DGON_OK)
         out->len = before;
     return s;
@@ -333,12 +416,13 @@ dgon_status dgon_chat_end(dgon_chat *c, dgon_buf *end)
 {
     if (c->error.http != 0)
         return DGON_EBACKEND;
-    if (c->roles == 0 || c->roles != c->finishes)
+    if (c->roles == 0 || c->roles != c->finishes || is_owed(c))
         return dgon_chat_fail(c, "The backend's answer ended before it was complete.");
     size_t before = end->len;
+    const dgon_chat_usage usage = dgon_chat_total(c);
     dgon_status s = dgon_buf_adds(end, "{\"usage\":");
     if (s == DGON_OK)
-        s = c->usage.known ? dgon_chat_write_usage(&c->usage, end) : dgon_buf_adds(end, "null");
+        s = usage.known ? dgon_chat_write_usage(&usage, end) : dgon_buf_adds(end, "null");
     if (s == DGON_OK)
         s = dgon_buf_addf(end,
                           ",\"finish\":\"%s\",\"timings\":{\"load_ns\":%" PRId64
@@ -402,7 +486,7 @@ void dgon_chat_call_id(const dgon_chat *c, unsigned k, char id[DGON_CHAT_CALL_MA
             part[n++] = *from;
     }
     part[n] = '\0';
-    (void)snprintf(id, DGON_CHAT_CALL_MAX, "call_%s_%u", part, k);
+    (void)snprintf(id, DGON_CHAT_CALL_MAX, "call_%s_%u", part, c->first * DGON_CHAT_TOOLS + k);
 }
 
 int dgon_chat_name_reasoning(json_t *message)

@@ -8,7 +8,6 @@
 
 #include <jansson.h>
 
-#define DGON_CHAT_CHOICES  64u
 #define DGON_CHAT_TOOLS    256u /* tool calls in one answer */
 #define DGON_CHAT_CALL_MAX 64u  /* room for an id of dgon_chat_call_id */
 
@@ -37,6 +36,8 @@ DGON_MUST_USE dgon_status dgon_chat_finish(dgon_chat *c, unsigned index, const c
 /* The usage chunk: once, if it is wanted and known and every choice has finished. */
 DGON_MUST_USE dgon_status dgon_chat_usage_chunk(dgon_chat *c, const dgon_chat_sink *to);
 
+/* Notes that something of the choice goes out. */
+void dgon_chat_note_begun(dgon_chat *c, unsigned index);
 /* Notes a finish for the END record, without a chunk. */
 void dgon_chat_note_finish(dgon_chat *c, unsigned index, const char *finish);
 /* Any backend's word as one of OpenAI's five (static); NULL: the backend gave the answer up. */
@@ -44,10 +45,13 @@ const char *dgon_chat_finish_word(const char *word);
 /* The id of the k-th tool call of this answer, from the job's id: unique, and the same each time.
  */
 void dgon_chat_call_id(const dgon_chat *c, unsigned k, char id[DGON_CHAT_CALL_MAX]);
+/* Of all exchanges: the tokens of a prompt once, those of every choice. */
+dgon_chat_usage dgon_chat_total(const dgon_chat *c);
 /* Appends the usage object. */
 DGON_MUST_USE dgon_status dgon_chat_write_usage(const dgon_chat_usage *u, dgon_buf *out);
-/* A whole answer: {"id":…,"choices":CHOICES,"usage":…}. */
-DGON_MUST_USE dgon_status dgon_chat_write_answer(const dgon_chat *c, const json_t *choices,
+/* A whole answer: {"id":…,"choices":CHOICES,"usage":…}. While choices are missing it ends behind
+ * the last one that is there, and the next call goes on behind that. */
+DGON_MUST_USE dgon_status dgon_chat_write_answer(dgon_chat *c, const json_t *choices,
                                                  dgon_buf *out);
 
 /* How reading a line ended, s, as it is returned: malformed ones (DGON_EJSON) are counted and

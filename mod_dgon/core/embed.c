@@ -4,6 +4,7 @@
 #include "dgon/json.h"
 
 #include "chat_int.h"
+#include "embed_int.h"
 #include "tree_int.h"
 
 #include <errno.h>
@@ -157,12 +158,7 @@ static dgon_status put_vector(dgon_buf *out, const char *p, size_t n, bool base6
 
 /* ---- the whole answer ---- */
 
-/* Values inside the answer's text; n 0: none. */
-typedef struct vectors {
-    dgon_span *v; /* by input; owned */
-    size_t count;
-} vectors;
-
+/* n 0: none. */
 typedef struct found {
     dgon_span data, vectors, usage, count; /* OpenAI's data and usage; Ollama's */
 } found;
@@ -221,7 +217,7 @@ static dgon_status count_items(const dgon_span *list, size_t *count)
     return *count <= DGON_EMBED_INPUTS_MAX ? DGON_OK : DGON_ETOOBIG;
 }
 
-static dgon_status read_list(vectors *to, const dgon_span *list, bool data)
+dgon_status dgon_embed_list_read(dgon_embed_list *to, const dgon_span *list, bool data)
 {
     size_t at = 0, item, len, i = 0;
     dgon_status s = count_items(list, &to->count);
@@ -261,7 +257,7 @@ static dgon_status take_usage(dgon_chat *c, const found *f)
     return DGON_OK;
 }
 
-static dgon_status write_list(dgon_chat *c, const vectors *from, bool base64, dgon_buf *out)
+static dgon_status write_list(dgon_chat *c, const dgon_embed_list *from, bool base64, dgon_buf *out)
 {
     dgon_status s = dgon_buf_adds(out, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < from->count && s == DGON_OK; i++) {
@@ -279,7 +275,8 @@ static dgon_status write_list(dgon_chat *c, const vectors *from, bool base64, dg
                          c->model_json, (long long)c->usage.prompt, (long long)c->usage.prompt);
 }
 
-static dgon_status write_vectors(dgon_chat *c, const vectors *from, bool base64, dgon_buf *out)
+static dgon_status write_vectors(dgon_chat *c, const dgon_embed_list *from, bool base64,
+                                 dgon_buf *out)
 {
     (void)c;
     dgon_status s = dgon_buf_adds(out, "[");
@@ -292,18 +289,19 @@ static dgon_status write_vectors(dgon_chat *c, const vectors *from, bool base64,
     return s == DGON_OK ? dgon_buf_adds(out, "]") : s;
 }
 
-typedef dgon_status (*write_fn)(dgon_chat *c, const vectors *from, bool base64, dgon_buf *out);
+typedef dgon_status (*write_fn)(dgon_chat *c, const dgon_embed_list *from, bool base64,
+                                dgon_buf *out);
 
 static dgon_status answer(dgon_chat *c, write_fn write, bool base64, dgon_buf *out, const char *p,
                           size_t n)
 {
     size_t before = out->len;
-    vectors list = {0};
+    dgon_embed_list list = {0};
     found f = {0};
     dgon_status s = find(&f, p, n);
     if (s == DGON_OK)
-        s = f.data.n > 0      ? read_list(&list, &f.data, true)
-            : f.vectors.n > 0 ? read_list(&list, &f.vectors, false)
+        s = f.data.n > 0      ? dgon_embed_list_read(&list, &f.data, true)
+            : f.vectors.n > 0 ? dgon_embed_list_read(&list, &f.vectors, false)
                               : DGON_EJSON;
     if (s == DGON_OK)
         s = take_usage(c, &f);

@@ -61,11 +61,11 @@ static bool quick_read(quick_line *q, bool generate, const char *p, size_t n)
 
 static dgon_status quick_emit(dgon_chat *c, const quick_line *q, const dgon_chat_sink *to)
 {
-    dgon_status s = dgon_chat_role(c, 0, to);
+    dgon_status s = dgon_chat_role(c, c->first, to);
     if (s == DGON_OK && dgon_span_has_text(&q->thinking))
-        s = dgon_chat_raw(c, 0, "reasoning_content", &q->thinking, to);
+        s = dgon_chat_raw(c, c->first, "reasoning_content", &q->thinking, to);
     if (s == DGON_OK && dgon_span_has_text(&q->content))
-        s = dgon_chat_raw(c, 0, "content", &q->content, to);
+        s = dgon_chat_raw(c, c->first, "content", &q->content, to);
     return s;
 }
 
@@ -190,7 +190,7 @@ static dgon_status emit_tree(dgon_chat *c, const json_t *root, const dgon_chat_s
     dgon_tree_drop_empty(delta, "tool_calls");
     dgon_status s = bad == 0 ? DGON_OK : DGON_ENOMEM;
     if (s == DGON_OK && (json_object_size(delta) > 0 || logprobs != NULL))
-        s = dgon_chat_delta(c, 0, delta, logprobs, to);
+        s = dgon_chat_delta(c, c->first, delta, logprobs, to);
     json_decref(delta);
     json_decref(calls);
     json_decref(logprobs);
@@ -206,7 +206,7 @@ static dgon_status tree_line(dgon_chat *c, const json_t *root, const dgon_chat_s
     const json_t *said = c->text ? json_object_get(root, "response") : message;
     if (!(c->text ? json_is_string(said) : json_is_object(said)) && !done)
         return DGON_EJSON;
-    dgon_status s = dgon_chat_role(c, 0, to);
+    dgon_status s = dgon_chat_role(c, c->first, to);
     if (s == DGON_OK && c->text)
         s = emit_string(c, said, false, to);
     if (s == DGON_OK && !c->text)
@@ -275,7 +275,7 @@ static dgon_status tree_answer(dgon_chat *c, const json_t *root, dgon_buf *out)
         !json_is_true(json_object_get(root, "done")))
         return DGON_EJSON;
     json_t *list = json_array(), *choice = json_object();
-    int bad = json_object_set_new(choice, "index", json_integer(0));
+    int bad = json_object_set_new(choice, "index", json_integer(c->first));
     bad |= c->text ? json_object_set(choice, "text", said) : put_message(c, said, choice);
     const char *finish = finish_of(c, root);
     json_t *logprobs = logprobs_out(root, &bad);
@@ -288,7 +288,7 @@ static dgon_status tree_answer(dgon_chat *c, const json_t *root, dgon_buf *out)
     if (s == DGON_OK && finish == NULL)
         s = dgon_chat_fail(c, "The backend gave the answer up.");
     if (s == DGON_OK) {
-        dgon_chat_note_finish(c, 0, finish);
+        dgon_chat_note_finish(c, c->first, finish);
         s = dgon_chat_write_answer(c, list, out);
     }
     json_decref(list);

@@ -97,7 +97,7 @@ static dgon_status add_end(const dgon_ollama_front *f, dgon_buf *out, const char
 
 static dgon_status emit(dgon_ollama_front *f, const dgon_chat_sink *to)
 {
-    f->chat->roles |= 1; /* a part has gone out */
+    dgon_chat_note_begun(f->chat, 0); /* a part has gone out */
     f->chat->tokens++;
     return to->fn(to->user, to->out->data, to->out->len);
 }

@@ -171,8 +171,9 @@ static dgon_status tree_choice(dgon_chat *c, json_t *choice, const dgon_chat_sin
     const json_t *logprobs = json_object_get(choice, "logprobs"), *said;
     const char *finish;
     bool some;
-    if (!json_is_object(choice) || index >= DGON_CHAT_CHOICES)
+    if (!json_is_object(choice) || index >= DGON_CHAT_CHOICES_MAX)
         return DGON_EJSON;
+    index += c->first;
     if (!dgon_chat_is_open(c, (unsigned)index))
         return DGON_OK;
     dgon_status s = said_of(c, choice, &said, &some);
@@ -281,8 +282,11 @@ static dgon_status answer_choice(dgon_chat *c, json_t *from, unsigned position, 
     int64_t index = dgon_tree_int(from, "index", position);
     const char *finish;
     if (!(c->text ? json_is_string(message) : json_is_object(message)) ||
-        index >= DGON_CHAT_CHOICES)
+        index >= DGON_CHAT_CHOICES_MAX)
         return DGON_EJSON;
+    index += c->first;
+    if (!dgon_chat_is_open(c, (unsigned)index))
+        return DGON_OK; /* more than was asked for */
     c->tool_count = 0; /* each choice counts its own calls */
     dgon_status s = c->text ? DGON_OK : fix_message(c, message);
     if (s == DGON_OK)
@@ -308,7 +312,7 @@ static dgon_status tree_answer(dgon_chat *c, const json_t *root, dgon_buf *out)
     if (dgon_openai_error_in(&c->error, 0, root))
         return DGON_EBACKEND;
     if (!json_is_array(choices) || json_array_size(choices) == 0 ||
-        json_array_size(choices) > DGON_CHAT_CHOICES)
+        json_array_size(choices) > DGON_CHAT_CHOICES_MAX)
         return DGON_EJSON;
     dgon_openai_take_usage(c, root);
     json_t *list = json_array();

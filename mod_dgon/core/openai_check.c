@@ -16,7 +16,7 @@ const dgon_openai_field dgon_openai_fields[DGON_OPENAI_FIELDS] = {
     {"presence_penalty", DGON_IS_NUMBER, -2, 2},
     {"frequency_penalty", DGON_IS_NUMBER, -2, 2},
     {"top_logprobs", DGON_IS_INTEGER, 0, 20},
-    {"n", DGON_IS_INTEGER, 1, 1e9},
+    {"n", DGON_IS_INTEGER, 1, DGON_CHAT_CHOICES_MAX},
     {"max_tokens", DGON_IS_INTEGER, ANY},
     {"max_completion_tokens", DGON_IS_INTEGER, ANY},
     {"seed", DGON_IS_INTEGER, ANY},

@@ -1,4 +1,5 @@
 /* The gateway's look at requests without messages: a prompt to go on with, inputs to embed. */
+#include "choices_int.h"
 #include "openai_int.h"
 #include "tree_int.h"
 
@@ -12,7 +13,7 @@ static const dgon_openai_field completion_fields[] = {
     {"top_p", DGON_IS_NUMBER, 0, 1},
     {"presence_penalty", DGON_IS_NUMBER, -2, 2},
     {"frequency_penalty", DGON_IS_NUMBER, -2, 2},
-    {"n", DGON_IS_INTEGER, 1, 1e9},
+    {"n", DGON_IS_INTEGER, 1, DGON_CHAT_CHOICES_MAX},
     {"best_of", DGON_IS_INTEGER, 1, 1e9},
     {"logprobs", DGON_IS_INTEGER, 0, 20},
     {"max_tokens", DGON_IS_INTEGER, ANY},
@@ -84,6 +85,8 @@ dgon_status dgon_openai_check_completion(dgon_check *k, const json_t *root, dgon
     if (s == DGON_OK)
         s = dgon_openai_check_fields(k, root, completion_fields,
                                      sizeof completion_fields / sizeof completion_fields[0]);
+    if (s == DGON_OK)
+        s = dgon_choices_count(&(dgon_choices){0}, DGON_OP_COMPLETION, root, k->e);
     return s == DGON_OK ? dgon_openai_check_stop(k, root) : s;
 }
 

@@ -67,7 +67,7 @@ static bool quick_choice(dgon_peek *c, dgon_openai_quick *q)
             return false;
     }
     q->has_choice = more == 0;
-    return more == 0 && q->index < DGON_CHAT_CHOICES;
+    return more == 0 && q->index < DGON_CHAT_CHOICES_MAX;
 }
 
 static bool quick_choices(dgon_peek *c, dgon_openai_quick *q)
@@ -160,7 +160,7 @@ bool dgon_openai_quick_read(dgon_openai_quick *q, const char *p, size_t n)
 dgon_status dgon_openai_quick_emit(dgon_chat *c, const dgon_openai_quick *q,
                                    const dgon_chat_sink *to)
 {
-    unsigned index = (unsigned)q->index;
+    unsigned index = (unsigned)q->index + c->first;
     dgon_status s = DGON_OK;
     if (q->usage.known)
         c->usage = q->usage;

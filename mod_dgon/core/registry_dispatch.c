@@ -213,6 +213,29 @@ static fits agents_with_room(const dgon_registry *r, uint32_t model)
     return f;
 }
 
+uint32_t dgon_registry_model_room(dgon_registry *r, uint32_t model, uint32_t need, uint32_t context,
+                                  uint32_t max)
+{
+    uint32_t seen[DGON_REGISTRY_ROOM_MAX], n = 0;
+    if (model >= r->conf.models)
+        return 0;
+    if (max > DGON_REGISTRY_ROOM_MAX)
+        max = DGON_REGISTRY_ROOM_MAX;
+    candidate_walk k = walk_start(r, model, 0);
+    uint32_t link, agent;
+    uint64_t word;
+    while (n < max && walk_next(&k, &link, &word, &agent)) {
+        if (!has_room(r, agent) || !dgon_link_can(r, link, model, need, context))
+            continue;
+        uint32_t i = 0;
+        while (i < n && seen[i] != agent)
+            i++;
+        if (i == n)
+            seen[n++] = agent;
+    }
+    return n;
+}
+
 /* A job with needs of its own: each link has to be looked at. */
 static bool job_with_need_fits(const dgon_registry *r, uint32_t slot, uint32_t model)
 {

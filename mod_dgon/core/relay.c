@@ -146,7 +146,7 @@ static dgon_status put_data(const dgon_chat *c, dgon_buf *out, const char *p, si
 /* A part goes out. The last one is noted as the end. */
 static dgon_status emit(dgon_chat *c, const dgon_chat_sink *to, bool last)
 {
-    c->roles |= 1;
+    dgon_chat_note_begun(c, 0);
     c->tokens++;
     dgon_status s = to->fn(to->user, to->out->data, to->out->len);
     if (s != DGON_OK || !last)

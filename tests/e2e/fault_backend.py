@@ -7,17 +7,19 @@ is told by GET /control/requests, in CLOCK_MONOTONIC seconds, which every proces
 
 import argparse
 import asyncio
+import hashlib
 import json
 import socket
 import struct
 import sys
 import time
-from dataclasses import dataclass, field, fields
+from base64 import b64encode
+from dataclasses import dataclass, field, fields, replace
 
 RUBBISH = b"\x00\xff\xfe<<<not a line of anything>>>\r\n\r\n"
 
 
-CAPABILITIES = ["completion", "tools", "thinking"]  # of each model, where the API tells
+CAPABILITIES = ["completion", "tools", "thinking", "embedding"]  # of each model, where the API tells
 
 
 @dataclass
@@ -38,6 +40,9 @@ class Plan:
     fill: str = ""  # that filling, in hexadecimal, instead of x: any bytes
     piece: int = 0  # a stream is sent in chunks of so many bytes, wherever that cuts it
     location: str = ""  # where an answer of 3xx says to go
+    nth: int = 0  # status, do and before_head only from the request number `nth` with this label on
+    form: str = ""  # of vectors: float or base64, whatever was asked for
+    vectors: int = 0  # more (or less) than inputs
     label: str = ""  # found again in /control/requests
 
     @classmethod
@@ -181,10 +186,14 @@ class Connection(asyncio.Protocol):
     async def speak(self, path, headers, body):
         messages = body.get("input", body.get("messages", []))
         text = body.get("prompt", messages)
-        if isinstance(text, list):
+        if path in EMBEDDERS:
+            text = next((t for t in text if isinstance(t, str) and t.startswith("{")), "") if isinstance(text, list) else text
+        elif isinstance(text, list):
             text = next((m.get("content") for m in reversed(messages) if m.get("role") == "user"), "")
         plan = self.server.force or Plan.of(text)
-        stream = body.get("stream", path.startswith("/api/"))
+        stream = body.get("stream", path.startswith("/api/")) and path not in EMBEDDERS
+        if sum(r.label == plan.label for r in self.server.records) < plan.nth:
+            plan = replace(plan, status=200, do="", at=-1, before_head="")
         r = self.record = Record(path, plan.label, stream, body, headers)
         self.server.records.append(r)
         if plan.before_head:
@@ -464,18 +473,50 @@ class Ollama(Speaker):
 
 
 class Generate(Ollama):
-    """Ollama's text completions."""
+    """/api/generate"""
 
     def line(self, message, **more):
-        return super().line(None, **more).replace(b'"message": null', b'"response": ' + json.dumps(message["content"]).encode())
+        return self.frame(json.dumps({"model": self.model, "created_at": "2026-01-01T00:00:00Z", "response": message["content"], "done": False, **more}).encode())
 
     def whole(self):
-        whole = super().whole()
-        return {**whole, "response": whole.pop("message")["content"]}
+        return {"model": self.model, "created_at": "2026-01-01T00:00:00Z", "response": super().whole()["message"]["content"], **self.last()}
 
 
-SPEAKERS = {"/v1/chat/completions": OpenAI, "/v1/completions": Completion, "/v1/responses": Responses, "/v1/messages": Messages, "/api/chat": Ollama,
-            "/api/generate": Generate}
+def vector_of(text):
+    """Eight numbers that float32 holds exactly, the same for the same input in every process."""
+    digest = hashlib.sha256(json.dumps(text).encode()).digest()
+    return [(b - 128) / 64 for b in digest[:8]]
+
+
+class Embeddings(Speaker):
+    """OpenAI's embeddings."""
+
+    def texts(self):
+        given = self.body["input"]
+        given = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
+        return (given + ["more"] * self.plan.vectors)[: len(given) + self.plan.vectors]
+
+    def vectors(self):
+        base64 = (self.plan.form or self.body.get("encoding_format", "float")) == "base64"
+        return [b64encode(struct.pack("<8f", *vector_of(t))).decode() if base64 else vector_of(t) for t in self.texts()]
+
+    def tokens(self):
+        return sum(len(t) for t in self.texts())
+
+    def whole(self):
+        data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(self.vectors())]
+        return {"object": "list", "data": data, "model": self.model, "usage": {"prompt_tokens": self.tokens(), "total_tokens": self.tokens()}}
+
+
+class Embed(Embeddings):
+    """Ollama's."""
+
+    def whole(self):
+        return {"model": self.model, "embeddings": self.vectors(), "total_duration": 1000 * self.tokens(), "load_duration": 7, "prompt_eval_count": self.tokens()}
+
+
+EMBEDDERS = {"/v1/embeddings": Embeddings, "/api/embed": Embed}
+SPEAKERS = {**EMBEDDERS, "/v1/chat/completions": OpenAI, "/v1/completions": Completion, "/v1/responses": Responses, "/v1/messages": Messages, "/api/chat": Ollama, "/api/generate": Generate}
 
 
 async def main():

@@ -81,17 +81,32 @@ def test_completion_stream(sdk, fleet, usage):
 
 def test_completion_of_several_prompts(sdk, fleet):
     ask = {"model": fleet.chat, "prompt": ["Hello", "What is 4 plus 5?"], "max_tokens": 8, "temperature": 0}
-    if fleet.kind == "ollama":
-        with pytest.raises(openai.BadRequestError) as e:
-            sdk.completions.create(**ask)
-        assert (e.value.code, e.value.param) == ("unsupported_value", "prompt")
-        return
     assert [c.index for c in sdk.completions.create(**ask).choices] == [0, 1]
     texts = {}
     for c in sdk.completions.create(**ask, stream=True):
         for choice in c.choices:
             texts[choice.index] = texts.get(choice.index, "") + choice.text
     assert [texts[i] for i in (0, 1)] == [c.text for c in sdk.completions.create(**ask).choices]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_several_choices(sdk, fleet, stream):
+    """llama-server gives them itself, Ollama is asked for one after another."""
+    ask = {"model": fleet.chat, "messages": [{"role": "user", "content": "Count from 1 to 20."}], "max_tokens": 12, "seed": 5, "temperature": 1.5}
+    one = [sdk.chat.completions.create(**{**ask, "seed": 5 + k}) for k in range(3)]
+    many = sdk.chat.completions.create(n=3, stream=stream, **ask, **({"stream_options": {"include_usage": True}} if stream else {}))
+    texts, finish = {}, {}
+    for c in many if stream else [many]:
+        for choice in c.choices:
+            said = choice.delta if stream else choice.message
+            texts[choice.index] = texts.get(choice.index, "") + (said.content or "")
+            finish[choice.index] = choice.finish_reason
+        usage = c.usage
+    assert texts == {k: o.choices[0].message.content for k, o in enumerate(one)}, "seed, seed + 1, seed + 2"
+    assert finish == {k: o.choices[0].finish_reason for k, o in enumerate(one)}
+    assert usage.prompt_tokens == one[0].usage.prompt_tokens
+    if fleet.kind == "ollama":  # llama-server tells those of one choice
+        assert usage.completion_tokens == sum(o.usage.completion_tokens for o in one)
 
 
 def test_logprobs(sdk, fleet):

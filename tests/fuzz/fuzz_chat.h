@@ -21,7 +21,8 @@ static bool fuzz_text;
 typedef struct fuzz_chat {
     dgon_chat chat;
     dgon_buf out;
-    uint64_t roles, finishes;
+    bool roles[DGON_CHAT_CHOICES_MAX], finishes[DGON_CHAT_CHOICES_MAX];
+    unsigned begun, finished;
     bool usage;
     dgon_buf text; /* content and reasoning of all choices */
 } fuzz_chat;
@@ -48,18 +49,19 @@ static inline void fuzz_choice(fuzz_chat *f, const json_t *choice)
     json_int_t index = json_integer_value(json_object_get(choice, "index"));
     const json_t *delta = json_object_get(choice, "delta");
     const json_t *finish = json_object_get(choice, "finish_reason");
-    FUZZ_ASSERT(index >= 0 && index < 64 && !f->usage);
+    FUZZ_ASSERT(index >= 0 && index < (json_int_t)DGON_CHAT_CHOICES_MAX && !f->usage);
     FUZZ_ASSERT(fuzz_text ? json_is_string(json_object_get(choice, "text"))
                           : json_is_object(delta));
-    uint64_t bit = UINT64_C(1) << index;
     bool role = json_object_get(delta, "role") != NULL;
-    FUZZ_ASSERT((f->finishes & bit) == 0);
-    FUZZ_ASSERT(fuzz_text || role == ((f->roles & bit) == 0));
-    f->roles |= bit;
+    FUZZ_ASSERT(!f->finishes[index]);
+    FUZZ_ASSERT(fuzz_text || role == !f->roles[index]);
+    f->begun += f->roles[index] ? 0 : 1;
+    f->roles[index] = true;
     if (json_is_string(finish)) {
         FUZZ_ASSERT(json_object_size(delta) == 0);
         FUZZ_ASSERT(!fuzz_text || json_string_length(json_object_get(choice, "text")) == 0);
-        f->finishes |= bit;
+        f->finishes[index] = true;
+        f->finished++;
         return;
     }
     FUZZ_ASSERT(json_is_null(finish));
@@ -82,7 +84,7 @@ static inline dgon_status fuzz_event(void *user, const char *p, size_t n)
     FUZZ_ASSERT(id != NULL && strcmp(id, "chatcmpl-1") == 0 && json_is_array(choices));
     FUZZ_ASSERT(json_object_get(t, "error") == NULL);
     if (json_array_size(choices) == 0) {
-        FUZZ_ASSERT(!f->usage && f->chat.want_usage && f->roles == f->finishes);
+        FUZZ_ASSERT(!f->usage && f->chat.want_usage && f->begun == f->finished);
         FUZZ_ASSERT(json_is_object(json_object_get(t, "usage")));
         f->usage = true;
     } else {
@@ -122,7 +124,7 @@ static inline void fuzz_chat_end(fuzz_chat *f)
         json_decref(fuzz_line(end.data, end.len));
     else
         fuzz_error_sound(&f->chat.error);
-    FUZZ_ASSERT(s != DGON_OK || !f->chat.stream || (f->roles != 0 && f->roles == f->finishes));
+    FUZZ_ASSERT(s != DGON_OK || !f->chat.stream || (f->begun != 0 && f->begun == f->finished));
     dgon_buf_fini(&end);
     dgon_buf_fini(&f->out);
 }
@@ -157,7 +159,8 @@ static inline void fuzz_stream(fuzz_chunk_fn chunk, const char *p, size_t n, boo
     static fuzz_chat a, b;
     fuzz_stream_once(&a, chunk, p, n, "", usage);
     fuzz_stream_once(&b, chunk, p, n, "\t", usage);
-    FUZZ_ASSERT(a.roles == b.roles && a.finishes == b.finishes && a.usage == b.usage);
+    FUZZ_ASSERT(a.usage == b.usage && memcmp(a.roles, b.roles, sizeof a.roles) == 0 &&
+                memcmp(a.finishes, b.finishes, sizeof a.finishes) == 0);
     FUZZ_ASSERT(a.text.len == b.text.len &&
                 (a.text.len == 0 || memcmp(a.text.data, b.text.data, a.text.len) == 0));
     dgon_buf_fini(&a.text);

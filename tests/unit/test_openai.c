@@ -223,7 +223,7 @@ static const stream_case stream_cases[] = {
            PLAIN("{\"content\":\"a\"}", "null"), PLAIN("{\"tool_calls\":[5]}", "null"),
            PLAIN("{\"tool_calls\":[{\"index\":256}]}", "null"),
            PLAIN("{\"content\":\"b\"}", "null"), PLAIN("{\"content\":\"c\"}", "7"),
-           "{\"choices\":[{\"index\":64,\"delta\":{\"content\":\"d\"}}]}",
+           "{\"choices\":[{\"index\":128,\"delta\":{\"content\":\"d\"}}]}",
            "{\"choices\":[{\"index\":0,\"finish_reason\":\"stop\"}]}", "[DONE]", NULL},
      ROLE TEXT("a") TEXT("b") FINISH("stop"), DGON_DONE, DGON_OK, 0, ""},
     {"half a pair among whole ones, nulls beside a call", false,

@@ -579,11 +579,41 @@ static void test_needs(void)
     teardown();
 }
 
+/* Distinct agents with a free slot, whatever their links; only those that can do the job. */
+static void test_room(void)
+{
+    setup();
+    CU_ASSERT_EQUAL(dgon_registry_model_room(reg, DGON_NONE, 0, 0, 16), 0);
+    for (uint32_t i = 0; i < 20; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "a%u", i);
+        open_link(1, name, i + 1, 1, "m");
+        CU_ASSERT_EQUAL(dgon_registry_model_room(reg, model("m"), 0, 0, 100),
+                        i < DGON_REGISTRY_ROOM_MAX ? i + 1 : DGON_REGISTRY_ROOM_MAX);
+    }
+    CU_ASSERT_EQUAL(dgon_registry_model_room(reg, model("m"), 0, 0, 3), 3);
+    CU_ASSERT_EQUAL(dgon_registry_model_room(reg, model("m"), 0, 5000, 16), 0);
+    teardown();
+
+    setup();
+    open_link(1, "one", 1, 2, "m");
+    open_link(2, "one", 1, 2, "m");
+    open_link(2, "two", 1, 1, "m");
+    open_link(2, "other", 1, 1, "x");
+    CU_ASSERT_EQUAL(dgon_registry_model_room(reg, model("m"), 0, 0, 16), 2);
+    (void)submit(0, "m");
+    (void)submit(0, "m"); /* one each: the idle ones go first */
+    CU_ASSERT_EQUAL(dgon_registry_model_room(reg, model("m"), 0, 0, 16), 1);
+    (void)submit(0, "m");
+    CU_ASSERT_EQUAL(dgon_registry_model_room(reg, model("m"), 0, 0, 16), 0);
+    teardown();
+}
+
 UNIT_MAIN("registry", {"conf", test_conf}, {"children", test_children}, {"news", test_news},
           {"normal path", test_normal_path}, {"first come first served", test_fifo},
-          {"queue bound", test_queue_max}, {"release in every phase", test_release_everywhere},
-          {"exclusion", test_exclusion}, {"drain and close", test_drain_and_close},
-          {"capacity change", test_capacity}, {"many slots", test_many_slots},
-          {"many agents", test_many_agents}, {"duplicates", test_duplicates},
-          {"tables full", test_tables_full}, {"models compete", test_models_compete},
-          {"needs", test_needs})
+          {"queue bound", test_queue_max}, {"room", test_room},
+          {"release in every phase", test_release_everywhere}, {"exclusion", test_exclusion},
+          {"drain and close", test_drain_and_close}, {"capacity change", test_capacity},
+          {"many slots", test_many_slots}, {"many agents", test_many_agents},
+          {"duplicates", test_duplicates}, {"tables full", test_tables_full},
+          {"models compete", test_models_compete}, {"needs", test_needs})

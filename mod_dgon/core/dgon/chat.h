@@ -12,7 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DGON_CHAT_ANSWER_MAX (16u * 1024u * 1024u) /* a non-streamed answer */
+#define DGON_CHAT_ANSWER_MAX  (16u * 1024u * 1024u) /* a non-streamed answer */
+#define DGON_CHAT_CHOICES_MAX 128u                  /* in one answer, as OpenAI allows */
 
 typedef struct dgon_chat_usage {
     bool known;
@@ -29,6 +30,11 @@ typedef struct dgon_chat_like {
     char around[DGON_CHAT_LIKE_MAX]; /* head, then tail */
 } dgon_chat_like;
 
+/* Indices of choices. */
+typedef struct dgon_chat_set {
+    uint64_t bits[DGON_CHAT_CHOICES_MAX / 64];
+} dgon_chat_set;
+
 typedef struct dgon_chat {
     /* set by init */
     char id_json[72], model_json[136 * 2], created[24];
@@ -42,12 +48,19 @@ typedef struct dgon_chat {
     size_t head_len;
     bool role_sent, finish_seen, done_seen, tool_seen, usage_sent;
     unsigned choices;         /* highest index seen + 1 */
-    uint64_t roles, finishes; /* bit per choice index 0..63 */
+    unsigned roles, finishes; /* choices that have begun, that are finished */
+    dgon_chat_set begun, finished;
     uint32_t tool_count;
+    /* an answer whose choices are asked for one after another */
+    unsigned wanted; /* choices that the client wants, set behind init; 0: what comes is all */
+    unsigned first;  /* index of what this exchange calls choice 0 */
+    unsigned rounds; /* exchanges before this one */
+    bool same_prompt, answer_begun;
+    dgon_chat_usage before; /* of those exchanges */
     dgon_chat_like like;
     uint32_t tokens; /* chunks emitted that carry text, reasoning or a tool call */
     char finish[24]; /* finish_reason of choice 0 */
-    dgon_chat_usage usage;
+    dgon_chat_usage usage;               /* of this exchange */
     int64_t load_ns, prompt_ns, eval_ns; /* backend's own timings, 0 = not told */
     unsigned bad_lines;                  /* malformed lines skipped in a row; 3 is an error */
     dgon_error error; /* filled when a call returned DGON_EBACKEND or another error */
@@ -64,6 +77,12 @@ DGON_MUST_USE dgon_status dgon_chat_init(dgon_chat *c, const char *id, const cha
 DGON_MUST_USE dgon_status dgon_chat_init_text(dgon_chat *c, const char *id, const char *model,
                                               int64_t created, bool stream, bool want_usage);
 
+/* The next exchange of the same answer begins: its choice 0 is choice `index` of the answer.
+ * same_prompt: an exchange before this one has had its prompt, whose tokens count once. */
+void dgon_chat_next(dgon_chat *c, unsigned index, bool same_prompt);
+/* The lowest choice that is wanted and has not finished; c->wanted or more: there is none. */
+unsigned dgon_chat_missing(const dgon_chat *c);
+
 /* Building blocks, used by the Ollama mapping and by the echo backend. Each appends to `out` (reset
  * first) and emits. */
 DGON_MUST_USE dgon_status dgon_chat_emit_role(dgon_chat *c, dgon_buf *out, dgon_chat_emit_fn fn,
@@ -77,8 +96,8 @@ DGON_MUST_USE dgon_status dgon_chat_emit_finish(dgon_chat *c, dgon_buf *out, con
 
 /* After the backend's body ended: DGON_OK and the END payload in `end`
  * ({"usage":{…}|null,"finish":…,"timings":{"load_ns":…,"prompt_ns":…,"eval_ns":…}}) if the answer
- * is complete; else DGON_EBACKEND with c->error filled (cut answer: 502 upstream_error, retryable
- * while nothing was sent). */
+ * is complete, all its wanted choices; else DGON_EBACKEND with c->error filled (cut answer: 502
+ * upstream_error, retryable while nothing was sent). */
 DGON_MUST_USE dgon_status dgon_chat_end(dgon_chat *c, dgon_buf *end);
 
 #endif

@@ -40,6 +40,7 @@
 #define DGON_REGISTRY_JOBS_MAX     1000000u
 #define DGON_REGISTRY_MODELS_MAX   4096u
 #define DGON_REGISTRY_EXCLUDE_MAX  2u
+#define DGON_REGISTRY_ROOM_MAX     16u
 #define DGON_NONE                  UINT32_MAX
 
 typedef struct dgon_registry
@@ -138,6 +139,10 @@ uint32_t dgon_registry_model_needs(dgon_registry *r, uint32_t model, uint32_t ca
 bool dgon_registry_model_can(dgon_registry *r, uint32_t model, uint32_t need, uint32_t context);
 /* Does any agent offer it now? A scan. */
 bool dgon_registry_model_offered(dgon_registry *r, uint32_t model);
+/* Client: distinct agents that have a free slot for such a job now, counted up to `max` (at most
+ * DGON_REGISTRY_ROOM_MAX). A hint: another child may take them at once. */
+uint32_t dgon_registry_model_room(dgon_registry *r, uint32_t model, uint32_t need, uint32_t context,
+                                  uint32_t max);
 uint32_t dgon_registry_model_count(dgon_registry *r); /* indices to try: 0..count-1 */
 
 /* ---- jobs, client side ---- */
