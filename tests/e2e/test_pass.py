@@ -275,6 +275,26 @@ def test_retry_on_another_agent(make_stack):
     backends[1].stop()
 
 
+def test_http2(make_stack):
+    """A thread waits for each stream in any case: both ways at once, and a client that goes."""
+    s = make_stack(conf=CONF, tls=True, http2=True)
+    one = pass_backend.Backend()
+    s.add_agent(one, model="passer", more=ALLOW)
+    body, kind = form(size=5_000_000)
+    with httpx.Client(base_url=s.url, verify=False, http1=False, http2=True, trust_env=False, timeout=20) as c:
+        r = c.post("/v1/audio/transcriptions", content=body, headers={"Content-Type": kind})
+        assert r.http_version == "HTTP/2" and r.json()["sha"] == hashlib.sha256(body).hexdigest()
+        r = c.post("/v1/audio/transcriptions", content=(body[i : i + 10_000] for i in range(0, len(body), 10_000)), headers={"Content-Type": kind})
+        assert r.json()["sha"] == hashlib.sha256(body).hexdigest()
+        assert len(c.get("/open/x?do=bytes&n=5000000").content) == 5_000_000
+        assert c.head("/open/x").status_code == 200 and c.get("/open/x?do=status&n=204").status_code == 204
+        with pytest.raises(httpx.HTTPError):
+            c.get("/open/x?do=bytes&n=3000000&cut=1000000")
+        with c.stream("GET", "/open/gone?do=sse&n=1000&gap=0.05") as r:
+            next(r.iter_lines())
+    one.stop()
+
+
 @pytest.mark.parametrize("line", [
     "DgonPass GET", "DgonPass get /x", "DgonPass GET x", "DgonPass GET /x?y", "DgonPass GET| /x", "DgonPass GET /a*b", "DgonPass GET /x/* /y",
     "DgonPass GET,POST /x", "\n".join(f"DgonPass GET /x{i}" for i in range(33)), "<VirtualHost *>\nDgonPass GET /x\n</VirtualHost>"])
