@@ -4,6 +4,7 @@
 #include "mod_dgon_error.h"
 #include "mod_dgon_pass.h"
 
+#include "dgon/chat.h"
 #include "dgon/relay.h"
 #include "dgon/sched.h"
 #include "dgon/sse.h"
@@ -400,6 +401,27 @@ static mod_dgon_pump no_head(mod_dgon_stream *s, dgon_buf *out)
     return mod_dgon_client_fail(s, out);
 }
 
+static void add_note(request_rec *r, const char *name, int64_t n)
+{
+    const char *before = apr_table_get(r->notes, name); /* of another part of this request */
+    if (before != NULL)
+        n += apr_atoi64(before);
+    apr_table_setn(r->notes, name, apr_psprintf(r->pool, "%" APR_INT64_T_FMT, (apr_int64_t)n));
+}
+
+/* For the administrator's log: %{dgon-tokens-in}n. */
+static void note_tokens(mod_dgon_stream *s, dgon_ring *down, const dgon_ring_record *rec)
+{
+    char text[DGON_WIRE_FINAL_MAX];
+    int64_t in, out;
+    bool fits = rec->len <= sizeof(text);
+    dgon_ring_take_spsc(down, rec, fits ? text : NULL);
+    if (!fits || !dgon_chat_end_tokens(text, rec->len, &in, &out))
+        return;
+    add_note(s->r, "dgon-tokens-in", in);
+    add_note(s->r, "dgon-tokens-out", out);
+}
+
 static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
 {
     count(s, DGON_COUNT_OK, 1);
@@ -512,7 +534,7 @@ static mod_dgon_step step(mod_dgon_stream *s, dgon_buf *out, mod_dgon_pump *how)
         s->last_content = s->now;
         break;
     case DGON_REC_END:
-        dgon_ring_take_spsc(&down, &rec, NULL);
+        note_tokens(s, &down, &rec);
         *how = on_end(s, out);
         return STEP_FINAL;
     case DGON_REC_FAIL:

@@ -1,4 +1,5 @@
-/* As the payload of a FAIL record, and as a text that somebody puts into an error. */
+/* As the payload of a FAIL record or of an END record, and as a text that somebody puts into an error. */
+#include "dgon/chat.h"
 #include "dgon/error.h"
 #include "dgon/utf8.h"
 #include "dgon/wire.h"
@@ -40,6 +41,11 @@ static void check(const dgon_error *e)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    int64_t in, out;
+    char *end = fuzz_copy(data, size);
+    if (dgon_chat_end_tokens(end, size, &in, &out))
+        FUZZ_ASSERT(in >= 0 && out >= 0);
+    free(end);
     dgon_error e;
     char *p = malloc(size + 1);
     FUZZ_ASSERT(p != NULL);

@@ -118,5 +118,35 @@ static void test_memory(void)
     unit_each_alloc(one_stream, NULL);
 }
 
-UNIT_MAIN("chat", {"order", test_order}, {"no usage", test_no_usage}, {"cut", test_cut},
-          {"names", test_names}, {"emit stops", test_emit_stops}, {"memory", test_memory})
+static void test_tokens(void)
+{
+    static const struct {
+        const char *end;
+        bool told;
+        int64_t in, out;
+    } cases[] = {
+        {"{\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5,\"total_tokens\":12},\"finish\":"
+         "\"stop\"}",
+         true, 7, 5},
+        {"{\"finish\":\"stop\",\"usage\":{\"completion_tokens\":0,\"prompt_tokens\":123456789012}}",
+         true, 123456789012, 0},
+        {"{\"usage\":null,\"finish\":\"stop\"}", false, 0, 0},
+        {"{\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":5}}", false, 0, 0},
+        {"{\"usage\":{\"prompt_tokens\":1.5,\"completion_tokens\":5}}", false, 0, 0},
+        {"{\"usage\":{\"prompt_tokens\":9999999999999999999,\"completion_tokens\":5}}", false, 0,
+         0},
+        {"{\"usage\":{\"prompt_tokens\":\"7\",\"completion_tokens\":5}}", false, 0, 0},
+        {"{\"usage\":{\"prompt_tokens\":7", false, 0, 0},
+        {"[]", false, 0, 0},
+        {"", false, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t in, out;
+        bool told = dgon_chat_end_tokens(cases[i].end, strlen(cases[i].end), &in, &out);
+        CU_ASSERT(told == cases[i].told && (!told || (in == cases[i].in && out == cases[i].out)));
+    }
+}
+
+UNIT_MAIN("chat", {"tokens", test_tokens}, {"order", test_order}, {"no usage", test_no_usage},
+          {"cut", test_cut}, {"names", test_names}, {"emit stops", test_emit_stops},
+          {"memory", test_memory})

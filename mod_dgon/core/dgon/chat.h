@@ -41,7 +41,7 @@ typedef struct dgon_chat {
     dgon_json_identity ident;
     bool text; /* a text completion: choices have a text instead of a delta or message */
     bool stream;
-    bool rename; /* relay.h: the backend knows the model by another name than the client */
+    bool rename;     /* relay.h: the backend knows the model by another name than the client */
     bool want_usage; /* the client asked for stream_options.include_usage */
     /* progress */
     char head[480]; /* of every chunk: {"id":…,"object":…,"created":…,"model":…,"choices":[ */
@@ -58,9 +58,9 @@ typedef struct dgon_chat {
     bool same_prompt, answer_begun;
     dgon_chat_usage before; /* of those exchanges */
     dgon_chat_like like;
-    uint32_t tokens; /* chunks emitted that carry text, reasoning or a tool call */
-    char finish[24]; /* finish_reason of choice 0 */
-    dgon_chat_usage usage;               /* of this exchange */
+    uint32_t tokens;       /* chunks emitted that carry text, reasoning or a tool call */
+    char finish[24];       /* finish_reason of choice 0 */
+    dgon_chat_usage usage; /* of this exchange */
     int64_t load_ns, prompt_ns, eval_ns; /* backend's own timings, 0 = not told */
     unsigned bad_lines;                  /* malformed lines skipped in a row; 3 is an error */
     dgon_error error; /* filled when a call returned DGON_EBACKEND or another error */
@@ -99,5 +99,9 @@ DGON_MUST_USE dgon_status dgon_chat_emit_finish(dgon_chat *c, dgon_buf *out, con
  * is complete, all its wanted choices; else DGON_EBACKEND with c->error filled (cut answer: 502
  * upstream_error, retryable while nothing was sent). */
 DGON_MUST_USE dgon_status dgon_chat_end(dgon_chat *c, dgon_buf *end);
+
+/* The gateway's look at that payload, which is an agent's and so may be anything: the tokens that
+ * the backend counted, 0 or more. False: it told none. */
+bool dgon_chat_end_tokens(const char *p, size_t n, int64_t *in, int64_t *out);
 
 #endif
