@@ -19,7 +19,9 @@ from dataclasses import dataclass, field, fields, replace
 RUBBISH = b"\x00\xff\xfe<<<not a line of anything>>>\r\n\r\n"
 
 
-CAPABILITIES = ["completion", "tools", "thinking", "embedding"]  # of each model, where the API tells
+def capabilities_of(model):
+    """What the API tells, if it tells: only `fault` sees images."""
+    return ["completion", "tools", "thinking", "embedding"] + ["vision"] * (model == "fault")
 
 
 @dataclass
@@ -160,11 +162,11 @@ class Connection(asyncio.Protocol):
         if s.ollama and path == "/api/version":
             return self.answer(200, {"version": "0.32.15"})
         if s.ollama and path == "/api/tags":
-            return self.answer(200, {"models": [{"name": m, "model": m, "details": {}, "capabilities": CAPABILITIES} for m in s.models]})
+            return self.answer(200, {"models": [{"name": m, "model": m, "details": {}, "capabilities": capabilities_of(m)} for m in s.models]})
         if s.ollama and path == "/api/ps":
             return self.answer(200, {"models": []})
         if s.ollama and path == "/api/show":
-            return self.answer(200, {"details": {}, "model_info": {}, "capabilities": CAPABILITIES})
+            return self.answer(200, {"details": {}, "model_info": {}, "capabilities": capabilities_of(json.loads(body).get("model", ""))})
         if path in SPEAKERS or (s.force and s.force.status != 200):
             return await self.speak(path, headers, json.loads(body))
         return self.answer(404, {"error": "not found"})
