@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields
 RUBBISH = b"\x00\xff\xfe<<<not a line of anything>>>\r\n\r\n"
 
 
-CAPABILITIES = ["completion", "tools", "thinking"]  # of each model, where the API tells
+CAPABILITIES = ["completion", "tools", "thinking"]  # of each model, where the API tells; "fault" sees as well
 
 
 @dataclass
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
         if s.ollama and path == "/api/version":
             return self.answer(200, {"version": "0.32.15"})
         if s.ollama and path == "/api/tags":
-            return self.answer(200, {"models": [{"name": m, "model": m, "details": {}, "capabilities": CAPABILITIES} for m in s.models]})
+            return self.answer(200, {"models": [{"name": m, "model": m, "details": {}, "capabilities": CAPABILITIES + ["vision"] * (m == "fault")} for m in s.models]})
         if s.ollama and path == "/api/ps":
             return self.answer(200, {"models": []})
         if s.ollama and path == "/api/show":
