@@ -76,7 +76,7 @@ static void test_deep(void)
         "{\"type\":\"tool_result\",\"content\":[{\"type\":\"tool_result\",\"content\":[{\"type\":"
         "\"tool_result\",\"content\":[{\"type\":\"tool_result\",\"content\":[{\"type\":\"tool_"
         "result\",\"content\":[{\"type\":\"tool_result\",\"content\":[{\"type\":\"text\"}]}]}]}]}]"
-        "}");
+        "}]}");
     dgon_openai_request r;
     dgon_error e = {0};
     CU_ASSERT(dgon_openai_check(&r, DGON_OP_MESSAGES, in, sizeof in - 1, &e) != DGON_OK);
