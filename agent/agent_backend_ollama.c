@@ -13,8 +13,10 @@ static dgon_status begin(agent_exchange *x, const agent_exchange_job *job, dgon_
                          dgon_error *e)
 {
     bool want_usage = false;
+    /* an old Ollama tells nothing of its models, and says itself which do not think */
     dgon_ollama_options opt = {.truncate = job->config->truncate,
-                               .thinking = (job->model->caps & DGON_CAP_THINKING) != 0};
+                               .thinking = job->model->caps == 0 ||
+                                           (job->model->caps & DGON_CAP_THINKING) != 0};
     dgon_status s = dgon_ollama_request_out(request, job->op, job->body, job->body_len,
                                             job->model->name, job->stream, &opt, &want_usage, e);
     if (s == DGON_EINVAL) {

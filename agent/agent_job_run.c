@@ -198,6 +198,17 @@ static void fail_transport(agent_job *j, const agent_http_result *r)
                                  : "The model server closed the connection without an answer.");
 }
 
+/* Where the client is told of a fault that is not its own, the owner of the machine finds the
+ * reason here: a key that is wrong, a proxy that sends elsewhere. Nothing of the answer, which may
+ * quote the prompt. */
+static void log_refusal(const agent_job *j, int status)
+{
+    bool ours = status < 400 || status == 401 || status == 403 || status == 407;
+    agent_log(ours ? AGENT_LOG_WARN : AGENT_LOG_INFO,
+              "job %s: backend %s answered %s with HTTP %d%s", j->id, j->backend->config.name,
+              j->path, status, status < 400 ? ", which is not followed" : "");
+}
+
 static void on_done(void *user, const agent_http_result *r)
 {
     agent_job *j = user;
@@ -212,6 +223,9 @@ static void on_done(void *user, const agent_http_result *r)
             dgon_error_set(&e, 400, "unsupported_operation", "model",
                            "The model's backend does not have %s.", j->path);
             e.retryable = true;
+        }
+        if (e.http >= 500) {
+            log_refusal(j, r->status);
         }
         agent_job_fail(j, &e);
     } else if (j->stream) {

@@ -228,6 +228,11 @@ static dgon_status put_message(dgon_ollama_build *b, const json_t *in, size_t nu
     if (s == DGON_OK && strcmp(role, "assistant") == 0) {
         put_thinking(b, &t);
         s = put_calls(b, &t);
+        if (s == DGON_OK && dgon_ollama_given(in, "function_call") != NULL) {
+            char param[64];
+            (void)snprintf(param, sizeof param, "messages[%zu].function_call", number);
+            s = dgon_ollama_unsupported(b, param);
+        }
     } else if (s == DGON_OK && strcmp(role, "tool") == 0) {
         put_tool(b, &t);
     }

@@ -170,13 +170,15 @@ dgon_status dgon_ollama_show_in(const char *body, size_t n, char name[DGON_WIRE_
                                 dgon_error *e)
 {
     json_error_t err;
-    json_t *root;
-    dgon_status s = dgon_tree_load(&root, body, n, 0, &err);
+    json_t *root = NULL;
+    dgon_status s = dgon_json_precheck(body, n, DGON_JSON_DEPTH_MAX, NULL);
+    if (s == DGON_OK)
+        s = dgon_tree_load(&root, body, n, JSON_REJECT_DUPLICATES, &err);
     const char *v = dgon_tree_str(root, "model");
     if (v == NULL || *v == '\0')
         v = dgon_tree_str(root, "name");
     if (s != DGON_OK)
-        s = dgon_check_refuse(e, NULL, NULL, "The body is not valid JSON.");
+        s = dgon_check_refuse(e, NULL, NULL, "The body is not good JSON.");
     else if (v == NULL || !dgon_wire_is_model_name(v, strlen(v)))
         s = dgon_check_refuse(e, "missing_required_parameter", "model", "model is required");
     else

@@ -40,6 +40,42 @@ dgon_status dgon_ollama_check_unsupported(const dgon_ollama_build *b)
                : dgon_ollama_unsupported(b, "modalities");
 }
 
+/* Absent, or one of the two words that ask for nothing but the usual. */
+static bool is_usual(const json_t *v, const char *word, const char *other)
+{
+    const char *s = json_string_value(v);
+    return v == NULL || (s != NULL && (strcmp(s, word) == 0 || strcmp(s, other) == 0));
+}
+
+/* Members of a chat request that ask for what Ollama has not. Those that cannot change an answer
+ * (user, metadata, prediction and what is about OpenAI's cache) are left out without a word. */
+static dgon_status check_chat_unsupported(const dgon_ollama_build *b)
+{
+    static const struct {
+        const char *name, *usual, *other;
+    } words[] = {{"function_call", "auto", "none"},
+                 {"service_tier", "auto", "default"},
+                 {"verbosity", "medium", "medium"}};
+    static const char *const never[] = {"web_search_options", "moderation"};
+    for (size_t k = 0; k < sizeof words / sizeof words[0]; k++) {
+        if (!is_usual(dgon_ollama_given(b->request, words[k].name), words[k].usual, words[k].other))
+            return dgon_ollama_unsupported(b, words[k].name);
+    }
+    for (size_t k = 0; k < sizeof never / sizeof never[0]; k++) {
+        if (dgon_ollama_given(b->request, never[k]) != NULL)
+            return dgon_ollama_unsupported(b, never[k]);
+    }
+    if (json_is_true(json_object_get(b->request, "store")))
+        return dgon_ollama_unsupported(b, "store");
+    if (json_is_false(json_object_get(b->request, "parallel_tool_calls")) &&
+        json_array_size(json_object_get(b->request, "tools")) > 0)
+        return dgon_check_refuse(
+            b->e, "unsupported_value", "parallel_tool_calls",
+            "'parallel_tool_calls' cannot be false for this model's backend: how many tools are "
+            "called at once is up to the model.");
+    return dgon_ollama_check_unsupported(b);
+}
+
 /* ---- options ---- */
 
 /* Integers as integers, also when the client wrote 5.0. */
@@ -113,18 +149,31 @@ static dgon_status put_format(dgon_ollama_build *b)
     return DGON_OK;
 }
 
-static void put_think(dgon_ollama_build *b)
+static dgon_status put_think(dgon_ollama_build *b, bool can)
 {
     static const char *const levels[][2] = {{"minimal", "low"},   {"low", "low"},
                                             {"medium", "medium"}, {"high", "high"},
                                             {"xhigh", "max"},     {"max", "max"}};
     const char *effort = dgon_tree_str(b->request, "reasoning_effort");
-    if (effort != NULL && strcmp(effort, "none") == 0)
+    if (effort == NULL || (strcmp(effort, "none") == 0 && !can))
+        return DGON_OK;
+    if (!can)
+        return dgon_check_refuse(
+            b->e, "unsupported_value", "reasoning_effort",
+            "'reasoning_effort' can only be 'none': the model does not think.");
+    if (strcmp(effort, "none") == 0) {
         dgon_ollama_set(b, b->out, "think", json_false());
-    for (size_t k = 0; effort != NULL && k < sizeof levels / sizeof levels[0]; k++) {
-        if (strcmp(effort, levels[k][0]) == 0)
-            dgon_ollama_set(b, b->out, "think", json_string(levels[k][1]));
+        return DGON_OK;
     }
+    for (size_t k = 0; k < sizeof levels / sizeof levels[0]; k++) {
+        if (strcmp(effort, levels[k][0]) == 0) {
+            dgon_ollama_set(b, b->out, "think", json_string(levels[k][1]));
+            return DGON_OK;
+        }
+    }
+    return dgon_check_refuse(b->e, "invalid_value", "reasoning_effort",
+                             "Invalid value for 'reasoning_effort'. Supported values are: 'none', "
+                             "'minimal', 'low', 'medium', 'high', 'xhigh', and 'max'.");
 }
 
 /* ---- tools ---- */
@@ -162,9 +211,11 @@ static void put_given(dgon_ollama_build *b, const char *key)
         dgon_ollama_share(b, b->out, key, v);
 }
 
-static dgon_status put_chat(dgon_ollama_build *b)
+static dgon_status put_chat(dgon_ollama_build *b, bool thinking)
 {
-    dgon_status s = dgon_ollama_check_unsupported(b);
+    dgon_status s = check_chat_unsupported(b);
+    if (s == DGON_OK)
+        s = put_think(b, thinking);
     if (s == DGON_OK)
         s = dgon_ollama_put_messages(b);
     if (s == DGON_OK)
@@ -183,11 +234,9 @@ static dgon_status put_all(dgon_ollama_build *b, dgon_op op, const char *model, 
     if (op == DGON_OP_CHAT) {
         put_given(b, "logprobs");
         put_given(b, "top_logprobs");
-        if (opt->thinking)
-            put_think(b);
     }
     dgon_ollama_put_options(b);
-    dgon_status s = op == DGON_OP_CHAT         ? put_chat(b)
+    dgon_status s = op == DGON_OP_CHAT         ? put_chat(b, opt->thinking)
                     : op == DGON_OP_COMPLETION ? dgon_ollama_put_prompt(b)
                                                : dgon_ollama_put_inputs(b);
     return s == DGON_OK && b->bad != 0 ? DGON_ENOMEM : s;

@@ -3,6 +3,7 @@
 #include "dgon/openai.h"
 
 #include "openai_int.h"
+#include "relay_check_int.h"
 #include "tree_int.h"
 
 #include <stdio.h>
@@ -231,7 +232,6 @@ static bool has_images(const json_t *root)
     return some;
 }
 
-/* The backend checks the rest. */
 static dgon_status check_relay(dgon_check *k, dgon_op op, const json_t *root,
                                dgon_openai_request *r)
 {
@@ -242,9 +242,9 @@ static dgon_status check_relay(dgon_check *k, dgon_op op, const json_t *root,
     if (op == DGON_OP_OLLAMA_CHAT || op == DGON_OP_OLLAMA_GENERATE) {
         r->stream = !json_is_false(stream);
         r->has_image = has_images(root);
-        r->has_tools = json_array_size(json_object_get(root, "tools")) > 0;
     }
-    return s;
+    r->has_tools = json_array_size(json_object_get(root, "tools")) > 0;
+    return s == DGON_OK ? dgon_relay_check(k, op, root, r) : s;
 }
 
 static dgon_status check_root(dgon_check *k, dgon_op op, const json_t *root, dgon_openai_request *r)

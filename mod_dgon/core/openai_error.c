@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PLAIN_MAX 400u /* bytes of a body that is not JSON */
+#define PLAIN_MAX    400u /* bytes of a body that is not JSON */
+#define BUSY_SECONDS 1    /* until a client may ask again */
 
 static char lower(char c)
 {
@@ -76,6 +77,10 @@ void dgon_backend_error_map(dgon_error *e, int http, const char *message, const 
     if (is_refusal(http))
         dgon_error_set(e, 502, "upstream_error", NULL,
                        "The backend refused the agent's credentials (HTTP %d).", http);
+    else if (http >= 300 && http < 400)
+        dgon_error_set(e, 502, "upstream_error", NULL,
+                       "The backend sent the agent elsewhere (HTTP %d), which is not followed.",
+                       http);
     else if (http == 404 && is_model_error(message, code))
         dgon_error_set(e, 404, "model_not_found", "model", "%s",
                        told ? message : "The backend does not have this model.");
@@ -92,6 +97,8 @@ void dgon_backend_error_map(dgon_error *e, int http, const char *message, const 
         dgon_error_set(e, 502, "upstream_error", NULL, "The backend failed (HTTP %d)%s%s", http,
                        told ? ": " : ".", told ? message : "");
     e->retryable = true;
+    if (http == 429 || http == 503)
+        e->retry_after = BUSY_SECONDS;
 }
 
 /* ---- reading it ---- */

@@ -49,6 +49,9 @@ bool dgon_openai_check_quick(dgon_openai_request *r, const char *body, size_t n)
 DGON_MUST_USE dgon_status dgon_openai_check_messages(dgon_check *k, const json_t *root,
                                                      dgon_openai_request *r);
 
+/* data:…, in any case: nobody has to fetch it. */
+bool dgon_openai_is_data_url(const char *s);
+
 #define DGON_CAP_NAMES 5u
 
 /* What a model can do, in the words of Ollama's lists, which ours use too. */

@@ -17,7 +17,7 @@ static bool ends_in_url(const char *key)
            lower(key[n - 1]) == 'l';
 }
 
-static bool is_data_url(const char *s)
+bool dgon_openai_is_data_url(const char *s)
 {
     static const char data[] = "data:";
     size_t k = 0;
@@ -33,7 +33,7 @@ static bool is_remote(const char *key, json_t *v)
     json_t *element;
     size_t i;
     if (json_is_string(v))
-        return ends_in_url(key) && !is_data_url(json_string_value(v));
+        return ends_in_url(key) && !dgon_openai_is_data_url(json_string_value(v));
     if (json_is_object(v))
         return remote_member(v) != NULL;
     json_array_foreach(v, i, element)

@@ -178,11 +178,11 @@ def answers(data):
     return found
 
 
-def request(path, body=b"", fields=(), method="POST", version="1.1", length=True):
+def request(path, body=b"", fields=(), method="POST", version="1.1", length=True, kind="application/json"):
     """A request as bytes; fields: (name, value) behind the usual ones."""
     head = [f"{method} {path} HTTP/{version}", "Host: 127.0.0.1"]
     if body or method == "POST":
-        head.append("Content-Type: application/json")
+        head += [f"Content-Type: {kind}"] * (kind is not None)
         if length:
             head.append(f"Content-Length: {len(body)}")
     head += [f"{n}: {v}" for n, v in fields]

@@ -235,7 +235,7 @@ def test_bad_requests(fleet, path, body, param, anthropics):
 @pytest.mark.parametrize("path", ["/v1/rerank", "/v1/messages/count_tokens"])
 def test_what_the_backend_does_not_have(fleet, path):
     with httpx.Client(trust_env=False) as c:
-        r = c.post(fleet.url + path, json={"model": "fault"})
+        r = c.post(fleet.url + path, json={"model": "fault", "query": "x", "documents": ["a"], "messages": [{"role": "user", "content": "x"}]})
     assert r.status_code == 400 and path in r.json()["error"]["message"]
 
 

@@ -97,6 +97,16 @@ static const struct {
     {MESSAGE("{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c\",\"function\":{\"arguments\":\"{"
              "}\"}}]}"),
      NULL, "messages[0].tool_calls[0].function"},
+    {IN(",\"reasoning_effort\":\"some\""), NULL, "reasoning_effort"},
+    {IN(",\"verbosity\":\"low\""), NULL, "verbosity"},
+    {IN(",\"service_tier\":\"flex\""), NULL, "service_tier"},
+    {IN(",\"store\":true"), NULL, "store"},
+    {IN(",\"web_search_options\":{}"), NULL, "web_search_options"},
+    {IN(",\"function_call\":{\"name\":\"f\"}"), NULL, "function_call"},
+    {IN(",\"parallel_tool_calls\":false,\"tools\":[{\"type\":\"function\"}]"), NULL,
+     "parallel_tool_calls"},
+    {MESSAGE("{\"role\":\"assistant\",\"content\":\"x\",\"function_call\":{\"name\":\"f\"}}"), NULL,
+     "messages[0].function_call"},
     {MESSAGE("{\"role\":\"boss\",\"content\":\"x\"}"), NULL, "messages"},
     {MESSAGE("5"), NULL, "messages"},
     {MESSAGE("{\"role\":\"user\",\"content\":5}"), NULL, "messages"},
@@ -131,8 +141,9 @@ static void test_request_out(void)
 static void test_request_options(void)
 {
     static const char in[] =
-        IN(",\"reasoning_effort\":\"high\",\"stream\":true,\"stream_options\":{"
+        IN(",\"reasoning_effort\":\"none\",\"stream\":true,\"stream_options\":{"
            "\"include_usage\":true}");
+    static const char effort[] = IN(",\"reasoning_effort\":\"high\"");
     const dgon_ollama_options opt = {.truncate = true};
     bool usage = false;
     dgon_error e = {0};
@@ -154,6 +165,11 @@ static void test_request_options(void)
                                             &opt, &usage, &e),
                     DGON_ETOOBIG);
     CU_ASSERT_EQUAL(e.http, 413);
+    b.max = 4000;
+    CU_ASSERT_EQUAL(dgon_ollama_request_out(&b, DGON_OP_CHAT, effort, sizeof effort - 1, "real",
+                                            false, &opt, &usage, &e),
+                    DGON_EINVAL);
+    CU_ASSERT_STRING_EQUAL(e.param, "reasoning_effort");
     dgon_buf_fini(&b);
 }
 
@@ -370,7 +386,8 @@ static void test_lists(void)
     dgon_buf_init(&b, 1000);
     CU_ASSERT_EQUAL(dgon_ollama_tags_in(tags, sizeof tags - 1, list_model, &b), DGON_OK);
     CU_ASSERT_EQUAL(dgon_ollama_ps_in(ps, sizeof ps - 1, list_model, &b), DGON_OK);
-    CU_ASSERT(chat_stream_text_is(&b, "tiny:latest 2048 273 0\nold 0 16 0\ntiny:latest 1024 0 1\n"));
+    CU_ASSERT(
+        chat_stream_text_is(&b, "tiny:latest 2048 273 0\nold 0 16 0\ntiny:latest 1024 0 1\n"));
     CU_ASSERT_EQUAL(dgon_ollama_tags_in("{}", 2, list_model, &b), DGON_EJSON);
     CU_ASSERT_EQUAL(dgon_ollama_ps_in("x", 1, list_model, &b), DGON_EJSON);
     dgon_buf_fini(&b);

@@ -8,7 +8,7 @@
 typedef struct dgon_ollama_options {
     bool truncate; /* let Ollama drop old messages of a too long prompt; default false: an honest
                       400 */
-    bool thinking; /* the model can think: reasoning_effort is passed on */
+    bool thinking; /* the model can think; if not, a reasoning_effort is refused */
 } dgon_ollama_options;
 
 /* An OpenAI body -> that of /api/chat, /api/generate or /api/embed. On an unsupported field:
