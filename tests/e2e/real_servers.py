@@ -67,10 +67,10 @@ def start_ollama(home, *models):
 
 
 @contextlib.contextmanager
-def fleet(kind, name, home):
-    """A gateway in front of both tiny models: gateway.chat and .embed are their names, .servers who serves them."""
-    servers, agent, more, tag = [], None, "", ""
-    gateway = env.Gateway(name).start()
+def fleet(kind, name, home, agents=1, **options):
+    """A gateway in front of both tiny models: gateway.chat and .embed are their names, .servers who serves them. options: the gateway's."""
+    servers, started, more, tag = [], [], "", ""
+    gateway = env.Gateway(name, **options).start()
     try:
         if kind == "llama":
             servers = [start_llama("tiny-chat", home / "chat.log"), start_llama("tiny-embed", home / "embed.log", "--embeddings")]
@@ -78,11 +78,11 @@ def fleet(kind, name, home):
         else:
             servers, tag = [start_ollama(home, "tiny-chat", "tiny-embed")], ":latest"
         gateway.kind, gateway.servers, gateway.chat, gateway.embed = kind, servers, "tiny-chat" + tag, "tiny-embed" + tag
-        agent = env.Agent(gateway, servers[0].url, kind="auto", slots=8, more=more)
-        agent.start(gateway.embed)
-        env.wait_for(lambda: {gateway.chat, gateway.embed} <= set(gateway.models()), 10, "both models")
+        for i in range(agents):
+            started.append(env.Agent(gateway, servers[0].url, id=f"agent-{i + 1}", kind="auto", slots=8, more=more))
+            started[-1].start(gateway.embed)
+        env.wait_for(lambda: gateway.offers({gateway.chat, gateway.embed}, agents), 10, "both models")
         yield gateway
     finally:
-        for s in [agent, gateway, *servers]:
-            if s is not None:
-                s.stop()
+        for s in [*started, gateway, *servers]:
+            s.stop()
