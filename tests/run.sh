@@ -67,7 +67,7 @@ end_to_end() {
     mkdir -p "$top/build/e2e"
     rm -f "$top/build/e2e/count"
     DGON_OBJ=${e2e_obj:-$obj} DGON_CACHE=$cache "$top/build/venv/bin/python" -m pytest -c "$top/tests/e2e/pytest.ini" \
-        --rootdir "$top/tests/e2e" "$@" "$top/tests/e2e" </dev/null &
+        --rootdir "$top/tests/e2e" "$@" "$top/tests/e2e" "$top/tests/clients" </dev/null &
     wait $! || true
     read -r p f 2>/dev/null <"$top/build/e2e/count" || f=1
     passed=$((passed + p)) failed=$((failed + f))
