@@ -58,14 +58,20 @@ CLIENTS = {
     "ai, openai() = Responses": Client("ai_openai_responses.mjs", f"chat stream usage tools tools_stream structured {KEYS}", PATIENT),
     "@langchain/openai": Client("langchain_node.mjs", f"chat stream usage tools tools_stream structured embeddings {KEYS}", f"reasoning {PATIENT}"),
     "ollama (Node)": Client("ollama_node.mjs", f"chat stream usage tools tools_stream structured embeddings models e400 {KEYS}", f"reasoning e429 e503 abort {BROKEN}"),
-    "ollama (command)": Client("ollama_command.py", "chat stream structured embeddings models e404", f"abort {BROKEN}"),
+    "ollama (command)": Client("ollama_command.py", "chat stream embeddings models e404", f"abort {BROKEN}"),
     "curl, HTTP/1.0": Client("curl_command.py", CURL, f"reasoning e429 e503 abort {BROKEN}", ["--http1.0"]),
     "curl, HTTP/1.1": Client("curl_command.py", CURL, f"reasoning e429 e503 abort {BROKEN}", ["--http1.1"]),
     "curl, h2": Client("curl_command.py", CURL.replace(" e413", ""), f"reasoning e429 e503 abort {BROKEN}", ["--http2-prior-knowledge"], False),
 }
 
 # What a model server does not do, neither itself nor through us: (client, check, server): why.
-BACKENDS_OWN = {}
+RESPONSES = "llama-server's Responses lack members that this SDK insists on"
+BACKENDS_OWN = {
+    **{("ai, openai() = Responses", check, "llama"): RESPONSES for check in ("stream", "usage", "tools_stream")},
+    ("ai, openai() = Responses", "structured", "llama"): "llama-server's Responses take no schema",
+    ("ollama (command)", "embeddings", "llama"): "llama-server calls its embedding model one that completes text",
+    ("anthropic", "count", "ollama"): "Ollama has no /v1/messages/count_tokens",
+}
 
 
 def argv(client):
@@ -141,6 +147,8 @@ def run(name, server, target, home, faults=None):
 def run_all(names, server, targets, home, faults=None):
     """{client: {route: {check: {ok, detail}}}}; they wait a lot, so several run at once."""
     jobs = [(n, r) for n in names for r in ROUTES if CLIENTS[n].checks(server, r)]
+    for name in names:
+        argv(CLIENTS[name])  # fetches what is missing
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         results = list(pool.map(lambda j: run(j[0], server, targets[j[1]], home, faults), jobs))
     return {n: {r: result for (m, r), result in zip(jobs, results, strict=True) if m == n} for n in names}

@@ -40,6 +40,7 @@ def found(server, request, tmp_path_factory):
 
 @pytest.mark.parametrize("server, name, check", CASES, ids=["; ".join(c) for c in CASES])
 def test_client(found, server, name, check):
+    assert name in found, "the clients of this server did not run, see its first test"
     ours, direct = (found[name].get(route, {}).get(check, {"ok": False, "detail": "no result"}) for route in matrix.ROUTES)
     if (name, check, server) in matrix.BACKENDS_OWN:
         assert not ours["ok"] and not direct["ok"], "works: take it out of BACKENDS_OWN"

@@ -62,7 +62,7 @@ class Client:
         return e.embed_documents(texts)
 
     def bad(self):
-        return self.llm.bind(max_tokens=-5).invoke("x")
+        return self.llm.bind(top_p="all").invoke("x")
 
     def abort(self, text):
         stream = self.llm.stream(text)

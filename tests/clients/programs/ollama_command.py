@@ -28,9 +28,6 @@ class Client:
     def stream(self, text):
         return re.findall(r"\S+\s?", self.chat(text))
 
-    def structured(self, text):
-        return len(json.loads(self.run("run", "--format", "json", self.t.model, text)))
-
     def embeddings(self, texts):
         return [json.loads(self.run("run", self.t.model, x)) for x in texts]
 

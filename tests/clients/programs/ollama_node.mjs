@@ -47,7 +47,7 @@ await main((t, {key}) => {
     },
     embeddings: async (input) => (await sdk.embed({model: t.model, input})).embeddings,
     models: async () => (await sdk.list()).models.flatMap((m) => [m.name, m.name.replace(/:latest$/, '')]),
-    bad: () => sdk.chat({model: '', messages: say('x')}),
+    bad: () => ask('x', {format: {type: 5}}),
     async abort(text) {
       let n = 0;
       const stream = await ask(text, {stream: true});

@@ -63,7 +63,7 @@ class Client:
         return "".join(p.response or "" for p in parts)
 
     def bad(self):
-        return self.sdk.chat("", [{"role": "user", "content": "x"}])
+        return self.ask("x", format={"type": 5})
 
     def abort(self, text):
         stream = self.ask(text, stream=True)
