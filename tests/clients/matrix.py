@@ -1,6 +1,7 @@
 """Who the clients are, what each has to show, and how its program is run."""
 
 import concurrent.futures
+import functools
 import json
 import pathlib
 import shutil
@@ -11,6 +12,7 @@ import urllib.request
 from dataclasses import dataclass, field
 
 import env
+import real_servers
 import toolbox
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
@@ -74,6 +76,11 @@ BACKENDS_OWN = {
 }
 
 
+@functools.cache
+def ollama():
+    return real_servers.ollama()
+
+
 def argv(client):
     if client.file.endswith(".py"):
         return [str(toolbox.python()), str(PROGRAMS / client.file)]
@@ -106,7 +113,7 @@ def run(name, server, target, home, faults=None):
     client, results = CLIENTS[name], {}
     label = f"{name} {target['route']}"
     where = pathlib.Path(tempfile.mkdtemp(prefix=client.file, dir=home))
-    given = json.dumps(target | {"checks": client.checks(server, target["route"]), "label": label, "dir": str(where), "ollama": str(env.CACHE / "ollama/bin/ollama")})
+    given = json.dumps(target | {"checks": client.checks(server, target["route"]), "label": label, "dir": str(where), "ollama": str(ollama())})
     program = subprocess.Popen([*argv(client)[:2], given, *client.more], env=env.environment(), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=(where / "complaints").open("w"))
     killer = threading.Timer(100, program.kill)
@@ -149,6 +156,7 @@ def run_all(names, server, targets, home, faults=None):
     jobs = [(n, r) for n in names for r in ROUTES if CLIENTS[n].checks(server, r)]
     for name in names:
         argv(CLIENTS[name])  # fetches what is missing
+    ollama()
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         results = list(pool.map(lambda j: run(j[0], server, targets[j[1]], home, faults), jobs))
     return {n: {r: result for (m, r), result in zip(jobs, results, strict=True) if m == n} for n in names}

@@ -62,5 +62,6 @@ class Faults:
         return server.start()
 
     def stop(self):
-        for server in reversed(self.servers):
-            server.stop()
+        with contextlib.ExitStack() as stack:  # the last one first, and all of them
+            for server in self.servers:
+                stack.callback(server.stop)

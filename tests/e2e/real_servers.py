@@ -43,21 +43,27 @@ def start_llama(model, log, *options):
     return server
 
 
-def start_ollama(home, *models):
-    """Ollama whose store holds these models of tests/models."""
+def ollama():
+    """The program."""
     where = env.CACHE / "ollama"
     subprocess.run([SCRIPTS / "get-ollama.sh", where], check=True, env={
         **os.environ, "PATH": f"{go()}:{os.environ['PATH']}", "LLAMA_DIR": str(env.CACHE / "llama")})
+    return where / "bin/ollama"
+
+
+def start_ollama(home, *models):
+    """Ollama whose store holds these models of tests/models."""
+    binary = ollama()
     with env.free_port() as port:
         settings = {"OLLAMA_HOST": f"127.0.0.1:{port}", "OLLAMA_MODELS": str(home / "models"), "HOME": str(home),
                     "OLLAMA_KEEP_ALIVE": "-1", "OLLAMA_NUM_PARALLEL": "4", "OLLAMA_NO_CLOUD": "1"}
-        server = env.Server("ollama", [where / "bin/ollama", "serve"], home / "log", settings)
+        server = env.Server("ollama", [binary, "serve"], home / "log", settings)
         env.wait_for(lambda: env.listening(port), 20, "ollama")
     try:
         for model in models:
             (home / "Modelfile").write_text(
                 f"FROM {MODELS}/{model}.gguf\nPARAMETER num_ctx 2048\nPARAMETER num_thread 1\nPARAMETER temperature 0\n")
-            subprocess.run([where / "bin/ollama", "create", model, "-f", home / "Modelfile"], check=True,
+            subprocess.run([binary, "create", model, "-f", home / "Modelfile"], check=True,
                            env=env.environment(**settings), capture_output=True)
     except BaseException:
         server.stop()
@@ -84,5 +90,6 @@ def fleet(kind, name, home, agents=1, **options):
         env.wait_for(lambda: gateway.offers({gateway.chat, gateway.embed}, agents), 10, "both models")
         yield gateway
     finally:
-        for s in [*started, gateway, *servers]:
-            s.stop()
+        with contextlib.ExitStack() as stack:  # all of them end, whatever one complains about
+            for s in [*servers, gateway, *started]:
+                stack.callback(s.stop)
