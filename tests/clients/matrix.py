@@ -108,6 +108,10 @@ def occupy(faults, agents, seconds=0.6):
     return threads
 
 
+def refusals(faults):
+    return (faults.full.dir / "access.log").read_text().count('" 503 ')
+
+
 def run(name, server, target, home, faults=None):
     """{check: {ok, detail}} of one client against one target."""
     client, results = CLIENTS[name], {}
@@ -129,10 +133,14 @@ def run(name, server, target, home, faults=None):
                 full.acquire()
                 occupied = []
                 occupied += occupy(faults, 2)
+                before = refusals(faults)
                 program.stdin.write("go\n")
                 program.stdin.flush()
             elif said["check"] == "abort" and said["ok"]:
                 results["abort"] = aborted(faults, label, said["detail"])
+            elif said["check"] == "retry" and said["ok"]:
+                n = refusals(faults) - before
+                results["retry"] = {"ok": n > 0, "detail": f"{n} times refused"}
             else:
                 results[said["check"]] = {"ok": said["ok"], "detail": said["detail"]}
     finally:
