@@ -1,12 +1,13 @@
 # Read by build.sh: the test command. Every test counts once: each program and guard of `make check`,
-# each input set of a fuzz target, each test function of tests/e2e. A skipped test counts as failed.
+# each input set of a fuzz target, each test function of tests/e2e and tests/clients. A skipped test counts as failed.
 
 test_usage() {
     cat <<'TEXT'
 usage: ./build.sh test [NAME]
 Builds, then runs every test; the last line is "N passed, N failed". With NAME only that one: a program
 of tests/unit, tests/fuzz, tests/stress or tests/guards (test_sse, layers.sh), else what pytest -k finds
-in tests/e2e (cancel, test_queue). Logs are in build/.
+in tests/e2e and tests/clients (cancel, test_queue). clients-table runs the clients and writes what
+they showed into tests/clients/README.md. Logs are in build/.
 TEXT
 }
 
@@ -67,7 +68,7 @@ end_to_end() {
     mkdir -p "$top/build/e2e"
     rm -f "$top/build/e2e/count"
     DGON_OBJ=${e2e_obj:-$obj} DGON_CACHE=$cache "$top/build/venv/bin/python" -m pytest -c "$top/tests/e2e/pytest.ini" \
-        --rootdir "$top/tests/e2e" "$@" "$top/tests/e2e" </dev/null &
+        --rootdir "$top/tests/e2e" "$@" "$top/tests/e2e" "$top/tests/clients" </dev/null &
     wait $! || true
     read -r p f 2>/dev/null <"$top/build/e2e/count" || f=1
     passed=$((passed + p)) failed=$((failed + f))
@@ -94,7 +95,10 @@ run_tests() {
     local name=${1:-} kind
     # shellcheck disable=SC2086
     build $test_packages
-    if [ -n "$name" ]; then
+    if [ "$name" = clients-table ]; then
+        end_to_end -k test_matrix
+        "$top/build/venv/bin/python" "$top/tests/clients/table.py"
+    elif [ -n "$name" ]; then
         for kind in unit fuzz stress guards; do
             for name in "$1" "test_$1" "fuzz_$1" "stress_$1" "$1.sh"; do
                 [ -e "$top/tests/$kind/$name" ] || [ -e "$top/tests/$kind/$name.c" ] || continue

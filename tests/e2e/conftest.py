@@ -1,6 +1,7 @@
 import pytest
 
 import env
+from counting import pytest_collectreport, pytest_runtest_logreport, pytest_sessionfinish  # noqa: F401
 
 
 class Stack:
@@ -73,27 +74,3 @@ def clean_log(request):
         if name in request.fixturenames:
             owner = request.getfixturevalue(name)
             getattr(owner, "gateway", owner).check_log()
-
-
-counts = {"passed": 0, "failed": 0}
-seen = {}
-
-
-def pytest_runtest_logreport(report):
-    """Each test counts once; a skip or a fault while stopping makes it a failed one."""
-    good = report.outcome == "passed" and not hasattr(report, "wasxfail")
-    if report.when == "call" or not good:
-        seen[report.nodeid] = seen.get(report.nodeid, True) and good
-
-
-def pytest_sessionfinish(session, exitstatus):
-    failed = sum(not good for good in seen.values())
-    if exitstatus not in (0, 1):  # collection failed, or nothing was found
-        failed += 1
-    env.RUNS.mkdir(parents=True, exist_ok=True)
-    (env.RUNS / "count").write_text(f"{len(seen) - sum(not g for g in seen.values())} {failed}\n")
-
-
-def pytest_collectreport(report):
-    if report.failed:
-        seen[report.nodeid] = False

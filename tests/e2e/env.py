@@ -275,6 +275,11 @@ class Gateway:
         except (OSError, urllib.error.URLError, ValueError):
             return []
 
+    def offers(self, models, agents=1):
+        """Whether so many agents have each of these models."""
+        has = {m["id"]: m["dgon"]["agents"] for m in self.get("/v1/models")["data"]}
+        return all(has.get(m, 0) >= agents for m in models)
+
 
 class Agent:
     def __init__(self, gateway, backend, id="agent-1", slots=64, kind="openai", more="", drain=5, links=4, level="info"):

@@ -155,6 +155,8 @@ class Connection(asyncio.Protocol):
 
     async def serve(self, method, path, headers, body):
         s = self.server
+        if method == "HEAD":
+            return self.transport.write(b"HTTP/1.1 200 X\r\nContent-Length: 0\r\n\r\n")
         if path.startswith("/control/"):
             return self.control(path, body)
         if path == "/v1/models":
@@ -192,6 +194,8 @@ class Connection(asyncio.Protocol):
             text = next((t for t in text if isinstance(t, str) and t.startswith("{")), "") if isinstance(text, list) else text
         elif isinstance(text, list):
             text = next((m.get("content") for m in reversed(messages) if m.get("role") == "user"), "")
+        if isinstance(text, list):
+            text = "".join(part.get("text", "") for part in text)
         plan = self.server.force or Plan.of(text)
         stream = body.get("stream", path.startswith("/api/")) and path not in EMBEDDERS
         if sum(r.label == plan.label for r in self.server.records) < plan.nth:
@@ -389,17 +393,25 @@ class Responses(Speaker):
         return {"id": "resp_1", "object": "response", "created_at": 1, "status": status, "model": self.model, "output": [],
                 "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], **more}
 
+    def item(self, text, status):
+        part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+        return {"id": "msg_1", "type": "message", "role": "assistant", "status": status, "content": [part] if text else []}
+
     def done(self):
-        return self.response("completed", usage={"input_tokens": 7, "output_tokens": self.plan.tokens, "total_tokens": 7 + self.plan.tokens})
+        text = "".join(f"{i}:0 " for i in range(self.plan.tokens))
+        return self.response("completed", output=[self.item(text, "completed")], usage={"input_tokens": 7, "output_tokens": self.plan.tokens, "total_tokens": 7 + self.plan.tokens})
 
     def opening(self):
-        return self.event("response.created", sequence_number=0, response=self.response("in_progress"))
+        return self.event("response.created", sequence_number=0, response=self.response("in_progress")) + self.event(
+            "response.output_item.added", sequence_number=1, output_index=0, item=self.item("", "in_progress"))
 
     def token(self, text):
         return self.event(self.name, sequence_number=1, item_id="msg_1", output_index=0, content_index=0, delta=text, logprobs=[])
 
     def ending(self):
-        return self.event("response.completed", sequence_number=2, response=self.done())
+        done = self.done()
+        return self.event("response.output_item.done", sequence_number=2, output_index=0, item=done["output"][0]) + self.event(
+            "response.completed", sequence_number=3, response=done)
 
     def error(self):
         return b'{"type": "error", "code": "server_error", "message": "the backend ran out of memory", "param": null}'

@@ -43,21 +43,27 @@ def start_llama(model, log, *options):
     return server
 
 
-def start_ollama(home, *models):
-    """Ollama whose store holds these models of tests/models."""
+def ollama():
+    """The program."""
     where = env.CACHE / "ollama"
     subprocess.run([SCRIPTS / "get-ollama.sh", where], check=True, env={
         **os.environ, "PATH": f"{go()}:{os.environ['PATH']}", "LLAMA_DIR": str(env.CACHE / "llama")})
+    return where / "bin/ollama"
+
+
+def start_ollama(home, *models):
+    """Ollama whose store holds these models of tests/models."""
+    binary = ollama()
     with env.free_port() as port:
         settings = {"OLLAMA_HOST": f"127.0.0.1:{port}", "OLLAMA_MODELS": str(home / "models"), "HOME": str(home),
                     "OLLAMA_KEEP_ALIVE": "-1", "OLLAMA_NUM_PARALLEL": "4", "OLLAMA_NO_CLOUD": "1"}
-        server = env.Server("ollama", [where / "bin/ollama", "serve"], home / "log", settings)
+        server = env.Server("ollama", [binary, "serve"], home / "log", settings)
         env.wait_for(lambda: env.listening(port), 20, "ollama")
     try:
         for model in models:
             (home / "Modelfile").write_text(
                 f"FROM {MODELS}/{model}.gguf\nPARAMETER num_ctx 2048\nPARAMETER num_thread 1\nPARAMETER temperature 0\n")
-            subprocess.run([where / "bin/ollama", "create", model, "-f", home / "Modelfile"], check=True,
+            subprocess.run([binary, "create", model, "-f", home / "Modelfile"], check=True,
                            env=env.environment(**settings), capture_output=True)
     except BaseException:
         server.stop()
@@ -67,10 +73,10 @@ def start_ollama(home, *models):
 
 
 @contextlib.contextmanager
-def fleet(kind, name, home):
-    """A gateway in front of both tiny models: gateway.chat and .embed are their names, .servers who serves them."""
-    servers, agent, more, tag = [], None, "", ""
-    gateway = env.Gateway(name).start()
+def fleet(kind, name, home, agents=1, **options):
+    """A gateway in front of both tiny models: gateway.chat and .embed are their names, .servers who serves them. options: the gateway's."""
+    servers, started, more, tag = [], [], "", ""
+    gateway = env.Gateway(name, **options).start()
     try:
         if kind == "llama":
             servers = [start_llama("tiny-chat", home / "chat.log"), start_llama("tiny-embed", home / "embed.log", "--embeddings")]
@@ -78,11 +84,12 @@ def fleet(kind, name, home):
         else:
             servers, tag = [start_ollama(home, "tiny-chat", "tiny-embed")], ":latest"
         gateway.kind, gateway.servers, gateway.chat, gateway.embed = kind, servers, "tiny-chat" + tag, "tiny-embed" + tag
-        agent = env.Agent(gateway, servers[0].url, kind="auto", slots=8, more=more)
-        agent.start(gateway.embed)
-        env.wait_for(lambda: {gateway.chat, gateway.embed} <= set(gateway.models()), 10, "both models")
+        for i in range(agents):
+            started.append(env.Agent(gateway, servers[0].url, id=f"agent-{i + 1}", kind="auto", slots=8, more=more))
+            started[-1].start(gateway.embed)
+        env.wait_for(lambda: gateway.offers({gateway.chat, gateway.embed}, agents), 10, "both models")
         yield gateway
     finally:
-        for s in [agent, gateway, *servers]:
-            if s is not None:
-                s.stop()
+        with contextlib.ExitStack() as stack:  # all of them end, whatever one complains about
+            for s in [*servers, gateway, *started]:
+                stack.callback(s.stop)
