@@ -80,7 +80,7 @@ other_builds() {
     step "make with ASan and UBSan" "$top/build/sanitize/make.log" make -C "$top/build/sanitize" -j"$jobs"
     make_check "make check with ASan and UBSan" "$top/build/sanitize"
     echo "module and agent with ASan and UBSan, end to end:"
-    e2e_obj=$top/build/sanitize end_to_end -k "test_chat_basic or test_cancel or test_faults or test_queue or test_kept or test_agent_echo or test_agent_backends"
+    e2e_obj=$top/build/sanitize end_to_end -k "test_chat_basic or test_cancel or test_faults or test_queue or test_kept or test_agent_echo or test_agent_backends or test_alias or (test_pass and not llama) or test_choices or test_batch"
     echo "agent under valgrind:"
     DGON_AGENT_WRAPPER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" end_to_end -k test_agent_echo
     configure_in "$top/build/clang" CC=clang --enable-werror
