@@ -281,6 +281,16 @@ class Gateway:
         return all(has.get(m, 0) >= agents for m in models)
 
 
+def refusal(name, conf):
+    """What httpd says at start about these lines, which it must not take."""
+    gateway = Gateway(name, conf=conf + "\n")
+    with free_port() as port:
+        gateway._write(port)
+    out = subprocess.run([find_httpd(), "-t", "-f", gateway.dir / "httpd.conf"], capture_output=True, text=True)
+    assert out.returncode != 0 and "line" in out.stderr, out
+    return out.stderr
+
+
 class Agent:
     def __init__(self, gateway, backend, id="agent-1", slots=64, kind="openai", more="", drain=5, links=4, level="info"):
         self.gateway, self.id = gateway, id

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 
 import httpx
 import pytest
@@ -134,8 +133,4 @@ def test_tags(stack, http, name):
     "DgonAlias", "DgonAlias a", "DgonAlias a,b c", "DgonAlias a b,,c", "DgonAlias a =b", "DgonAlias a b\nDgonAlias a c", "DgonAlias a " + "b " * 9,
     "<VirtualHost *>\nDgonAlias a b\n</VirtualHost>"])
 def test_wrong_line_is_refused_at_start(line):
-    g = env.Gateway("test_alias-refused", conf=line + "\n")
-    with env.free_port() as port:
-        g._write(port)
-    out = subprocess.run([env.find_httpd(), "-t", "-f", g.dir / "httpd.conf"], capture_output=True, text=True)
-    assert out.returncode != 0 and "DgonAlias" in out.stderr and "line" in out.stderr
+    assert "DgonAlias" in env.refusal("test_alias-refused", line)
