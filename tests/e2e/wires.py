@@ -164,7 +164,8 @@ class Lines(Wire):
 
 CHAT = Data("/v1/chat/completions", say)
 COMPLETIONS = Completions("/v1/completions", lambda text: {"prompt": text})
-RESPONSES = Named("/v1/responses", lambda text: {"input": text}, ["response.created"], "response.output_text.delta", ["response.completed"])
+RESPONSES = Named("/v1/responses", lambda text: {"input": text}, ["response.created", "response.output_item.added"],
+                  "response.output_text.delta", ["response.output_item.done", "response.completed"])
 MESSAGES = Named("/v1/messages", lambda text: say(text, max_tokens=100), ["message_start", "content_block_start"], "content_block_delta",
                  ["content_block_stop", "message_delta", "message_stop"])
 OLLAMA = Lines("/api/chat", say)
