@@ -222,6 +222,7 @@ static void fail(agent_job *j, int http, const char *code, const char *text, boo
     dgon_error e;
     dgon_error_set(&e, http, code, NULL, "%s", text);
     e.retryable = retryable;
+    e.lasting = j->pass != NULL && is_ours(j->pass->refused);
     agent_job_fail(j, &e);
 }
 

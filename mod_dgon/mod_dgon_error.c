@@ -97,6 +97,8 @@ dgon_status mod_dgon_error_prepare(request_rec *r, const dgon_error *e, dgon_buf
     mod_dgon_error_request_id(r);
     if (e->retry_after > 0)
         apr_table_setn(r->err_headers_out, "Retry-After", apr_itoa(r->pool, e->retry_after));
+    if (e->lasting && e->http >= 500) /* OpenAI's and Anthropic's SDKs would try again */
+        apr_table_setn(r->err_headers_out, "x-should-retry", "false");
     return DGON_OK;
 }
 

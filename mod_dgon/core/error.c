@@ -236,6 +236,8 @@ static dgon_status pack_object(dgon_buf *out, const dgon_error *e, size_t messag
         s = dgon_buf_add_json_string(out, e->message, message_len);
     if (s == DGON_OK && e->retry_after > 0)
         s = dgon_buf_addf(out, ",\"retry_after\":%d", e->retry_after);
+    if (s == DGON_OK && e->lasting)
+        s = dgon_buf_adds(out, ",\"lasting\":true");
     if (s == DGON_OK)
         s = dgon_buf_addf(out, ",\"retryable\":%s,\"requeue\":%s}", e->retryable ? "true" : "false",
                           e->requeue ? "true" : "false");
@@ -288,6 +290,7 @@ dgon_status dgon_error_unpack(dgon_error *e, const char *p, size_t n)
                    "%s", text_of(o, "message"));
     e->retryable = json_is_true(json_object_get(o, "retryable"));
     e->requeue = json_is_true(json_object_get(o, "requeue"));
+    e->lasting = json_is_true(json_object_get(o, "lasting"));
     e->retry_after = int_of(o, "retry_after", 0, 86400, 0);
     json_decref(o);
     return DGON_OK;

@@ -97,6 +97,8 @@ void dgon_backend_error_map(dgon_error *e, int http, const char *message, const 
         dgon_error_set(e, 502, "upstream_error", NULL, "The backend failed (HTTP %d)%s%s", http,
                        told ? ": " : ".", told ? message : "");
     e->retryable = true;
+    e->lasting = is_refusal(http) || (http >= 300 && http < 400) ||
+                 http == 404; /* until somebody mends it */
     if (http == 429 || http == 503)
         e->retry_after = BUSY_SECONDS;
 }

@@ -33,7 +33,7 @@ def stack(request, make_stack):
     s.backend.set(force=None)
 
 
-def check_form(path, a, status, code):
+def check_form(path, a, status, code, lasting):
     assert a.status == status, (a.status, a.body)
     assert a.one("content-type") == "application/json" and a.one("x-request-id")
     e = json.loads(a.body)
@@ -44,6 +44,7 @@ def check_form(path, a, status, code):
     else:
         assert set(e["error"]) == {"message", "type", "param", "code"} and e["error"]["code"] == code and e["error"]["message"], e
     assert a.has("retry-after") == (status == 503)
+    assert a.has("x-should-retry") == lasting
 
 
 @pytest.mark.parametrize("status", STATUS)
@@ -61,7 +62,7 @@ def test_status(stack, path, status):
             s.send(raw.request(path, json.dumps({"model": "fault", "stream": stream, **BODIES[path]}).encode()))
             a = s.read_answer()
             assert time.monotonic() - begin < 0.5
-        check_form(path, a, seen, code)
+        check_form(path, a, seen, code, lasting=status in (301, 302, 307, 401, 403, 407))
         if status in (301, 302, 307, 401, 403, 407):
             assert CANARY.encode() not in a.body and str(status).encode() in a.body, "what a proxy says to the agent is none of the client's business"
     asked = stack.backend.requests()

@@ -92,7 +92,7 @@ def test_status(stack, http, status):
 def test_our_own_fault(stack, http, status):
     """What the backend says about the agent is no answer for a client."""
     r = http.get(f"/open/x?do=status&n={status}")
-    assert r.status_code == 502 and r.json()["error"]["code"] == "upstream_error"
+    assert r.status_code == 502 and r.json()["error"]["code"] == "upstream_error" and r.headers["x-should-retry"] == "false"
     assert str(status) in stack.agents[1].log.read_text()
 
 

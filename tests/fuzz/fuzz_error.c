@@ -1,4 +1,5 @@
-/* As the payload of a FAIL record or of an END record, and as a text that somebody puts into an error. */
+/* As the payload of a FAIL record or of an END record, and as a text that somebody puts into an
+ * error. */
 #include "dgon/chat.h"
 #include "dgon/error.h"
 #include "dgon/utf8.h"
@@ -35,7 +36,7 @@ static void check(const dgon_error *e)
     FUZZ_ASSERT(strcmp(back.code, e->code) == 0 && strcmp(back.param, e->param) == 0);
     FUZZ_ASSERT(strncmp(back.message, e->message, strlen(back.message)) == 0);
     FUZZ_ASSERT(back.retryable == e->retryable && back.requeue == e->requeue &&
-                back.retry_after == e->retry_after);
+                back.lasting == e->lasting && back.retry_after == e->retry_after);
     dgon_buf_fini(&b);
 }
 

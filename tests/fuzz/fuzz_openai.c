@@ -1,6 +1,7 @@
 /* The OpenAI mapping. The first byte says which part: c check, k check of a text completion, i of
- * embeddings, o request out, s stream (S: with usage), t stream of a text completion (T), a answer,
- * x answer of a text completion, e error, m models; the rest is its input. */
+ * embeddings, R M K O G E of requests that are passed on, o request out, s stream (S: with usage),
+ * t stream of a text completion (T), a answer, x answer of a text completion, e error, m models;
+ * the rest is its input. */
 #include "dgon/openai.h"
 
 #include "fuzz_chat.h"
@@ -98,6 +99,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'i':
         check_op(DGON_OP_EMBED, p, n);
+        break;
+    case 'R':
+        check_op(DGON_OP_RESPONSES, p, n);
+        break;
+    case 'M':
+        check_op(DGON_OP_MESSAGES, p, n);
+        break;
+    case 'K':
+        check_op(DGON_OP_RERANK, p, n);
+        break;
+    case 'O':
+        check_op(DGON_OP_OLLAMA_CHAT, p, n);
+        break;
+    case 'G':
+        check_op(DGON_OP_OLLAMA_GENERATE, p, n);
+        break;
+    case 'E':
+        check_op(DGON_OP_OLLAMA_EMBED, p, n);
         break;
     case 'o':
         request_out(p, n, false);

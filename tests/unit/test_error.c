@@ -117,9 +117,11 @@ static void test_round_trip(void)
     dgon_error_set(&e, 503, NULL, NULL, "busy");
     e.requeue = true;
     e.retry_after = 7;
+    e.lasting = true;
     CU_ASSERT_EQUAL(dgon_error_pack(&b, &e), DGON_OK);
     CU_ASSERT_EQUAL(dgon_error_unpack(&back, b.data, b.len), DGON_OK);
-    CU_ASSERT(back.http == 503 && back.requeue && !back.retryable && back.retry_after == 7);
+    CU_ASSERT(back.http == 503 && back.requeue && !back.retryable && back.retry_after == 7 &&
+              back.lasting);
     CU_ASSERT_STRING_EQUAL(back.code, "");
     dgon_buf_fini(&b);
 }

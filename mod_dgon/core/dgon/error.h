@@ -17,6 +17,7 @@ typedef struct dgon_error {
     char message[DGON_ERROR_TEXT_MAX]; /* for people: what, where, what to do; valid UTF-8 */
     bool retryable;  /* another agent may do better; only meaningful from agent to gateway */
     bool requeue;    /* not even an attempt: the agent had no slot; back to the head of the queue */
+    bool lasting;    /* the same request will fail in the same way: clients are told (5xx only) */
     int retry_after; /* seconds, 0 = no header */
 } dgon_error;
 
@@ -39,7 +40,8 @@ DGON_MUST_USE dgon_status dgon_error_write_event(dgon_buf *out, const dgon_error
 const char *dgon_error_code_for_log(const dgon_error *e);
 
 /* Payload of a FAIL record, agent to gateway:
- * {"status":502,"code":…,"param":…,"message":…,"retryable":true,"requeue":false}. */
+ * {"status":502,"code":…,"param":…,"message":…,"retryable":true,"requeue":false}, and
+ * "lasting":true or "retry_after" where there is one. */
 DGON_MUST_USE dgon_status dgon_error_pack(dgon_buf *out, const dgon_error *e);
 /* Reads one, hostile input: unknown keys ignored, status outside 400..599 becomes 502, texts cut.
  * DGON_EJSON. */
