@@ -183,6 +183,8 @@ bool mod_dgon_client_write(mod_dgon_stream *s, dgon_buf *out, bool last)
     request_rec *r = s->r;
     apr_bucket_brigade *bb = s->bb;
     bool ok = false;
+    if (s->upload != NULL && !s->headers_sent)
+        mod_dgon_pass_headers(s);
     if (!s->c->aborted) {
         if (out->len > 0)
             APR_BRIGADE_INSERT_TAIL(
@@ -250,6 +252,8 @@ mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
                   dgon_error_code_for_log(&s->error));
     if (s->collect)
         return PUMP_BROKEN;
+    if (s->upload != NULL)
+        s->upload->answer = NULL; /* its headers are not the error's */
     if (!s->headers_sent) {
         if (mod_dgon_error_prepare(s->r, &s->error, out) != DGON_OK)
             return PUMP_BROKEN;

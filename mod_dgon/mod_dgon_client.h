@@ -8,6 +8,7 @@
 #include "mod_dgon_engine.h"
 
 #include "dgon/error.h"
+#include "dgon/pass.h"
 
 typedef struct mod_dgon_stream mod_dgon_stream;
 
@@ -27,7 +28,7 @@ typedef struct mod_dgon_upload {
     bool ended;        /* the end was fed to this attempt */
     bool wants_input;  /* nothing to read for the moment */
     uint64_t input_at; /* when something was last read */
-    bool answered;     /* the head of the answer came */
+    const dgon_pass_head *answer; /* its head, once it came: headers until the first write */
     apr_bucket_brigade *in;
 } mod_dgon_upload;
 

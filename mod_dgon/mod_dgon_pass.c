@@ -269,7 +269,8 @@ static int ask(request_rec *r, mod_dgon_engine *engine, const mod_dgon_pass *rul
     dgon_pass_head_init(a.head);
     a.s = s;
     s->spec.op = DGON_OP_PASS;
-    if (!mod_dgon_body_is_sound(r, &a.e) || !find_name(&a) || !read_until(&a, HOLD_MAX) || !find_model(&a) || !write_head(&a)) {
+    if (!mod_dgon_body_is_sound(r, &a.e) || !find_name(&a) || !read_until(&a, HOLD_MAX) ||
+        !find_model(&a) || !write_head(&a)) {
         if (!a.eos)
             r->connection->keepalive = AP_CONN_CLOSE;
         return mod_dgon_api_refuse(r, &a.e);
@@ -393,32 +394,39 @@ bool mod_dgon_pass_read(mod_dgon_stream *s)
 
 bool mod_dgon_pass_answer(mod_dgon_stream *s, dgon_ring *down, const dgon_ring_record *rec)
 {
-    request_rec *r = s->r;
     char text[DGON_PASS_HEAD_MAX];
-    dgon_pass_head h;
-    if (s->upload->answered || rec->len > sizeof(text))
+    if (s->upload->answer != NULL || rec->len > sizeof(text))
         return false;
+    dgon_pass_head *h = apr_palloc(s->r->pool, sizeof(*h));
     dgon_ring_take_spsc(down, rec, text);
-    if (dgon_pass_answer_read(&h, text, rec->len) != DGON_OK)
+    if (dgon_pass_answer_read(h, text, rec->len) != DGON_OK)
         return false;
-    s->upload->answered = true;
-    r->status = h.status;
-    r->status_line = ap_get_status_line_ex(r->pool, h.status);
-    for (unsigned i = 0; i < h.headers; i++) {
-        if (strcasecmp(h.header[i].name, "Content-Type") == 0) {
-            ap_set_content_type(r, apr_pstrdup(r->pool, h.header[i].value));
-            if (strncasecmp(h.header[i].value, "text/event-stream", 17) == 0)
+    s->upload->answer = h;
+    return true;
+}
+
+void mod_dgon_pass_headers(mod_dgon_stream *s)
+{
+    const dgon_pass_head *h = s->upload->answer;
+    request_rec *r = s->r;
+    if (h == NULL)
+        return;
+    r->status = h->status;
+    r->status_line = ap_get_status_line_ex(r->pool, h->status);
+    for (unsigned i = 0; i < h->headers; i++) {
+        if (strcasecmp(h->header[i].name, "Content-Type") == 0) {
+            ap_set_content_type(r, h->header[i].value);
+            if (strncasecmp(h->header[i].value, "text/event-stream", 17) == 0)
                 apr_table_setn(r->subprocess_env, "no-gzip", "1");
         } else {
-            apr_table_set(r->headers_out, h.header[i].name, h.header[i].value);
+            apr_table_setn(r->headers_out, h->header[i].name, h->header[i].value);
         }
     }
-    if (h.length >= 0)
-        ap_set_content_length(r, (apr_off_t)h.length);
-    return true;
+    if (h->length >= 0)
+        ap_set_content_length(r, (apr_off_t)h->length);
 }
 
 bool mod_dgon_pass_answered(const mod_dgon_stream *s)
 {
-    return s->upload->answered;
+    return s->upload->answer != NULL;
 }

@@ -40,6 +40,8 @@ bool mod_dgon_pass_feed_end(mod_dgon_stream *s, dgon_ring *up);
 bool mod_dgon_pass_read(mod_dgon_stream *s);
 /* The head of the answer that was peeked. False: it is none. */
 bool mod_dgon_pass_answer(mod_dgon_stream *s, dgon_ring *down, const dgon_ring_record *rec);
+/* Before the first write: status and headers of that head, if it came. */
+void mod_dgon_pass_headers(mod_dgon_stream *s);
 /* True: that head came. */
 bool mod_dgon_pass_answered(const mod_dgon_stream *s);
 

@@ -143,6 +143,14 @@ def stop_process(process, name, seconds=8):
             raise AssertionError(f"{name} did not end within {seconds} s after SIGTERM") from None
 
 
+def sanitizer():
+    """What a program needs in its environment that loads a sanitized module."""
+    if not SANITIZED:
+        return {}
+    lib = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+    return {"LD_PRELOAD": lib, "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1"}
+
+
 def find_httpd():
     path = os.environ["PATH"] + ":/usr/sbin"
     return shutil.which("apache2", path=path) or shutil.which("httpd", path=path)
@@ -212,12 +220,8 @@ class Gateway:
             self.port = port
             self._write(port)
             switches = [f"-D{d}" for d, on in (("DGON_TLS", self.tls), ("DGON_HTTP2", self.http2)) if on]
-            more = {}
-            if SANITIZED:
-                lib = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-                more = {"LD_PRELOAD": lib, "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1"}
             self.process = subprocess.Popen(
-                [*self.wrapper, find_httpd(), "-X" if self.single else "-DFOREGROUND", "-f", self.dir / "httpd.conf", *switches], env=environment(**more),
+                [*self.wrapper, find_httpd(), "-X" if self.single else "-DFOREGROUND", "-f", self.dir / "httpd.conf", *switches], env=environment(**sanitizer()),
                 stdin=subprocess.DEVNULL, stdout=(self.dir / "httpd.out").open("w"), stderr=subprocess.STDOUT,
                 start_new_session=True)  # worker and prefork end by a signal to their whole process group, which must not be ours
             try:
@@ -286,7 +290,7 @@ def refusal(name, conf):
     gateway = Gateway(name, conf=conf + "\n")
     with free_port() as port:
         gateway._write(port)
-    out = subprocess.run([find_httpd(), "-t", "-f", gateway.dir / "httpd.conf"], capture_output=True, text=True)
+    out = subprocess.run([find_httpd(), "-t", "-f", gateway.dir / "httpd.conf"], capture_output=True, text=True, env=environment(**sanitizer()))
     assert out.returncode != 0 and "line" in out.stderr, out
     return out.stderr
 

@@ -21,7 +21,7 @@ RUBBISH = b"\x00\xff\xfe<<<not a line of anything>>>\r\n\r\n"
 
 def capabilities_of(model):
     """What the API tells, if it tells: only `fault` sees images."""
-    return ["completion", "tools", "thinking", "embedding"] + ["vision"] * (model == "fault")
+    return ["completion", "tools", "thinking"] + ["vision"] * (model == "fault")
 
 
 @dataclass

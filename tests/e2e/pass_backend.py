@@ -109,6 +109,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
+    def handle_error(self, request, client_address):
+        """Clients that go are what some tests are about."""
+
     def process_request(self, request, client_address):
         self.connections.append(request)
         super().process_request(request, client_address)

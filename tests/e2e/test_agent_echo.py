@@ -106,7 +106,7 @@ def test_cancel_in_every_phase(gateway, tmp_path):
     choked.cancel()
     assert choked.wait(2)[0] == CANCELLED
     for job in (body, running, choked):
-        assert job.final_time - job.cancel_time < 0.05
+        assert job.final_time - job.cancel_time < (0.25 if a.wrapper else 0.05)  # valgrind
     done = link.job("x", stream=False)
     done.cancel()
     assert done.wait(2)[0] == CANCELLED

@@ -194,7 +194,7 @@ def test_upload_is_not_held(stack):
         most = max(most, held() - before)
     took = stack.one.seen("big")[0]["n"]
     assert took < sent < whole, (took, sent, stack.agents[1].log.read_text()[-500:], stack.gateway.log.read_text()[-500:])
-    assert most < 4000, f"{most} KiB more held"
+    assert most < (40_000 if env.SANITIZED else 4000), f"{most} KiB more held"  # ASan keeps what was freed
     assert sent - took < 30_000_000  # kernels' buffers of three connections
     c.close()
     env.wait_for(lambda: any("cut" in r for r in stack.one.server.log), what="end at the backend")
