@@ -397,7 +397,7 @@ static bool on_event(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
     return s->in_event || dgon_buf_adds(out, form == DGON_FORM_LINES ? "\n" : "\n\n") == DGON_OK;
 }
 
-/* An answer without a head: an agent's fault. */
+/* An answer without a head, or of another length than it said: an agent's fault. */
 static mod_dgon_pump no_head(mod_dgon_stream *s, dgon_buf *out)
 {
     dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL,
@@ -431,7 +431,7 @@ static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
     count(s, DGON_COUNT_OK, 1);
     count(s, DGON_COUNT_EVENTS, s->events);
     if (s->upload != NULL)
-        return mod_dgon_pass_answered(s) ? ended(s, out) : no_head(s, out);
+        return mod_dgon_pass_is_whole(s) ? ended(s, out) : no_head(s, out);
     if (s->collect) {
         s->over = true;
         let_go(s);
@@ -522,7 +522,7 @@ static mod_dgon_step step(mod_dgon_stream *s, dgon_buf *out, mod_dgon_pump *how)
         break;
     case DGON_REC_RAW:
         if (s->upload != NULL) {
-            if (!mod_dgon_pass_answered(s) || !take_into(out, &down, &rec)) {
+            if (!mod_dgon_pass_takes(s, rec.len) || !take_into(out, &down, &rec)) {
                 *how = no_head(s, out);
                 return STEP_FINAL;
             }

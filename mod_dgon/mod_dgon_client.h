@@ -29,6 +29,7 @@ typedef struct mod_dgon_upload {
     bool wants_input;  /* nothing to read for the moment */
     uint64_t input_at; /* when something was last read */
     const dgon_pass_head *answer; /* its head, once it came: headers until the first write */
+    int64_t passed;    /* bytes of its body so far */
     apr_bucket_brigade *in;
 } mod_dgon_upload;
 

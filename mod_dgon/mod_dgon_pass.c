@@ -426,7 +426,25 @@ void mod_dgon_pass_headers(mod_dgon_stream *s)
         ap_set_content_length(r, (apr_off_t)h->length);
 }
 
-bool mod_dgon_pass_answered(const mod_dgon_stream *s)
+/* Is the length that was said one that is sent? */
+static bool has_length(const mod_dgon_stream *s)
 {
-    return s->upload->answer != NULL;
+    const dgon_pass_head *h = s->upload->answer;
+    return h->length >= 0 && !s->r->header_only && h->status != HTTP_NO_CONTENT &&
+           h->status != HTTP_NOT_MODIFIED;
+}
+
+bool mod_dgon_pass_takes(mod_dgon_stream *s, uint32_t n)
+{
+    mod_dgon_upload *u = s->upload;
+    if (u->answer == NULL)
+        return false;
+    u->passed += n;
+    return !has_length(s) || u->passed <= u->answer->length;
+}
+
+bool mod_dgon_pass_is_whole(const mod_dgon_stream *s)
+{
+    const mod_dgon_upload *u = s->upload;
+    return u->answer != NULL && (!has_length(s) || u->passed == u->answer->length);
 }

@@ -42,7 +42,9 @@ bool mod_dgon_pass_read(mod_dgon_stream *s);
 bool mod_dgon_pass_answer(mod_dgon_stream *s, dgon_ring *down, const dgon_ring_record *rec);
 /* Before the first write: status and headers of that head, if it came. */
 void mod_dgon_pass_headers(mod_dgon_stream *s);
-/* True: that head came. */
-bool mod_dgon_pass_answered(const mod_dgon_stream *s);
+/* True: it came, and as many bytes as it said. httpd would put the length right that is there. */
+bool mod_dgon_pass_is_whole(const mod_dgon_stream *s);
+/* n more bytes: false if the head did not come first, or there are more than it said. */
+bool mod_dgon_pass_takes(mod_dgon_stream *s, uint32_t n);
 
 #endif

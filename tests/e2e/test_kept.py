@@ -71,7 +71,7 @@ def test_who_runs_them(stack):
     assert len(tids) == 27
     mine = [t in engine for t in tids]
     assert not mine[0], "a new connection is a worker's"
-    assert sum(mine[1:21]) >= 18, "the engine hardly ran anything itself"
+    assert sum(mine[1:21]) >= (12 if env.SANITIZED else 18), "the engine hardly ran anything itself"
     assert not mine[23] and not mine[25], "another path and a long request are a worker's"
 
 

@@ -79,6 +79,8 @@ DONE = (END, b"{}")
     ([(HEAD, GOOD), (FAIL, b'{"status": 502, "message": "x"}')], "broken", None),
     ([(HEAD, GOOD), (RAW, b"x"), (FAIL, b'{"status": 502, "message": "x"}')], "broken", None),
     ([(HEAD, json.dumps({"status": 200, "length": 5}).encode()), (RAW, b"x"), DONE], "broken", None),
+    ([(HEAD, json.dumps({"status": 200, "length": 1}).encode()), (RAW, b"xyz"), DONE], "broken", None),
+    ([(HEAD, json.dumps({"status": 200, "length": 0}).encode()), DONE], 200, None),
     ([(EVENT, b"{}"), DONE], 502, None),
     ([credit(0), (HEAD, GOOD), DONE], 200, None),
     ([credit(100)], 503, 4400),  # more than the body was long
