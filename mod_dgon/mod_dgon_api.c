@@ -38,6 +38,13 @@ int mod_dgon_api_not_allowed(request_rec *r, const char *allow)
     return mod_dgon_api_refuse(r, &e);
 }
 
+int mod_dgon_api_unknown(request_rec *r, const char *text)
+{
+    dgon_error e;
+    dgon_error_set(&e, HTTP_NOT_FOUND, "unknown_url", NULL, "%s", text);
+    return mod_dgon_api_refuse(r, &e);
+}
+
 /* A browser sends a cross-site form as another type without asking; only JSON asks first. */
 static bool is_json(request_rec *r)
 {
@@ -176,9 +183,13 @@ static const char *behind(const char *path, const char *at)
     return strcmp(path + n, "/") == 0 ? "" : path + n;
 }
 
-mod_dgon_engine *mod_dgon_api_engine(request_rec *r, int *status)
+mod_dgon_engine *mod_dgon_api_engine(request_rec *r, const char *handler, int *status)
 {
     dgon_error e;
+    if (r->handler == NULL || strcmp(r->handler, handler) != 0) {
+        *status = DECLINED;
+        return NULL;
+    }
     mod_dgon_error_request_id(r);
     mod_dgon_cors_headers(r);
     if (mod_dgon_cors_preflight(r) == OK) {
@@ -199,11 +210,8 @@ mod_dgon_engine *mod_dgon_api_engine(request_rec *r, int *status)
 
 int mod_dgon_api_handler(request_rec *r)
 {
-    dgon_error e;
-    if (r->handler == NULL || strcmp(r->handler, "dgon-api") != 0)
-        return DECLINED;
     int status = OK;
-    mod_dgon_engine *engine = mod_dgon_api_engine(r, &status);
+    mod_dgon_engine *engine = mod_dgon_api_engine(r, "dgon-api", &status);
     if (engine == NULL)
         return status;
     const char *v1 = strstr(r->uri, "/v1");
@@ -219,9 +227,7 @@ int mod_dgon_api_handler(request_rec *r)
     status = mod_dgon_pass_try(r, engine, v1 != NULL ? v1 : r->uri);
     if (status != DECLINED)
         return status;
-    dgon_error_set(
-        &e, HTTP_NOT_FOUND, "unknown_url", NULL,
-        "There is nothing at this address. Use POST /v1/chat/completions, /v1/completions, "
-        "/v1/embeddings, /v1/responses, /v1/messages or /v1/rerank, or GET /v1/models.");
-    return mod_dgon_api_refuse(r, &e);
+    return mod_dgon_api_unknown(
+        r, "There is nothing at this address. Use POST /v1/chat/completions, /v1/completions, "
+           "/v1/embeddings, /v1/responses, /v1/messages or /v1/rerank, or GET /v1/models.");
 }

@@ -1,20 +1,22 @@
 #include "mod_dgon_body.h"
 
+#include "mod_dgon_config.h"
+
 #include <http_protocol.h>
 #include <util_filter.h>
 #include <apr_strings.h>
 
-static bool too_large(dgon_error *e, apr_off_t max)
+static bool too_large(request_rec *r, dgon_error *e, apr_off_t max)
 {
+    bool set = max == mod_dgon_config_get(r->server)->max_body;
     dgon_error_set(e, HTTP_REQUEST_ENTITY_TOO_LARGE, "request_too_large", NULL,
-                   "The request body is larger than %" APR_INT64_T_FMT
-                   " bytes (DgonMaxRequestBody).",
-                   (apr_int64_t)max);
+                   "The request body is larger than %" APR_INT64_T_FMT " bytes%s.",
+                   (apr_int64_t)max, set ? " (DgonMaxRequestBody)" : "");
     return false;
 }
 
 /* Appends what the buckets hold. */
-static bool take(apr_bucket_brigade *bb, dgon_buf *body, bool *eos, dgon_error *e)
+static bool take(request_rec *r, apr_bucket_brigade *bb, dgon_buf *body, bool *eos, dgon_error *e)
 {
     for (apr_bucket *b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb);
          b = APR_BUCKET_NEXT(b)) {
@@ -32,7 +34,7 @@ static bool take(apr_bucket_brigade *bb, dgon_buf *body, bool *eos, dgon_error *
         }
         dgon_status st = dgon_buf_add(body, data, n);
         if (st == DGON_ETOOBIG)
-            return too_large(e, (apr_off_t)body->max);
+            return too_large(r, e, (apr_off_t)body->max);
         if (st != DGON_OK) {
             dgon_error_set(e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
                            "The gateway is short of memory.");
@@ -48,12 +50,12 @@ bool mod_dgon_body_some(request_rec *r, apr_bucket_brigade *bb, apr_read_type_e 
     apr_status_t rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, block, want);
     bool ok = true;
     if (rv == APR_SUCCESS) {
-        ok = take(bb, body, eos, e);
+        ok = take(r, bb, body, eos, e);
     } else if (block != APR_NONBLOCK_READ || !APR_STATUS_IS_EAGAIN(rv)) {
         int status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
         ok = false;
         if (status == HTTP_REQUEST_ENTITY_TOO_LARGE)
-            (void)too_large(e, (apr_off_t)body->max);
+            (void)too_large(r, e, (apr_off_t)body->max);
         else
             dgon_error_set(e, status >= 400 ? status : HTTP_BAD_REQUEST, NULL, NULL,
                            "The request body could not be read to its end.");
@@ -92,7 +94,7 @@ bool mod_dgon_body_read(request_rec *r, apr_off_t max, dgon_buf *body, dgon_erro
         return false;
     if (mod_dgon_body_length(r, &length) && length > max) {
         r->connection->keepalive = AP_CONN_CLOSE;
-        return too_large(e, max);
+        return too_large(r, e, max);
     }
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     bool eos = false, ok = true;

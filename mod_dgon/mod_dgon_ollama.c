@@ -157,11 +157,8 @@ static bool is_path(const char *path, const route *to)
 
 int mod_dgon_ollama_handler(request_rec *r)
 {
-    dgon_error e;
     int status = OK;
-    if (r->handler == NULL || strcmp(r->handler, "dgon-ollama") != 0)
-        return DECLINED;
-    mod_dgon_engine *engine = mod_dgon_api_engine(r, &status);
+    mod_dgon_engine *engine = mod_dgon_api_engine(r, "dgon-ollama", &status);
     if (engine == NULL)
         return status;
     const char *api = strstr(r->uri, "/api");
@@ -174,7 +171,5 @@ int mod_dgon_ollama_handler(request_rec *r)
         return routes[i].run != NULL ? routes[i].run(r, engine)
                                      : mod_dgon_api_ask(r, engine, routes[i].op);
     }
-    dgon_error_set(&e, HTTP_NOT_FOUND, "unknown_url", NULL,
-                   "There is nothing at this address of Ollama's API.");
-    return mod_dgon_api_refuse(r, &e);
+    return mod_dgon_api_unknown(r, "There is nothing at this address of Ollama's API.");
 }

@@ -10,6 +10,8 @@
 
 /* What every agent offers that has opened anything; not the name of a model. */
 #define MOD_DGON_PASS_ANY "*"
+/* A body is read in pieces of at most this. */
+#define MOD_DGON_PASS_PIECE (16u * 1024u)
 
 typedef struct mod_dgon_pass {
     const char *opening; /* as in pass.h, one */

@@ -2,6 +2,7 @@
 
 #include "dgon/alloc.h"
 #include "dgon/json.h"
+#include "caps_int.h"
 #include "control_int.h"
 #include "json_int.h"
 #include "tree_int.h"
@@ -24,12 +25,6 @@ typedef struct reader {
     char *why;
     size_t why_size;
 } reader;
-
-const dgon_ctl_cap_name dgon_ctl_cap_names[DGON_CTL_CAPS] = {{"tools", DGON_CAP_TOOLS},
-                                                             {"vision", DGON_CAP_VISION},
-                                                             {"thinking", DGON_CAP_THINKING},
-                                                             {"embed", DGON_CAP_EMBED},
-                                                             {"completion", DGON_CAP_COMPLETION}};
 
 const char *const dgon_ctl_type_names[DGON_CTL_TYPES] = {
     NULL, "hello", "models", "capacity", "draining", "welcome", "job", "goaway"};
@@ -154,9 +149,7 @@ static dgon_status read_caps(const reader *rd, const json_t *o, const char *key,
         const char *s = json_string_value(json_array_get(list, i));
         if (s == NULL)
             return complain(rd, DGON_EPROTO, "\"%s\" holds something not a string", key);
-        for (size_t k = 0; k < DGON_CTL_CAPS; k++)
-            if (strcmp(s, dgon_ctl_cap_names[k].name) == 0)
-                *caps |= dgon_ctl_cap_names[k].bit << shift;
+        *caps |= dgon_caps_bit(s) << shift;
     }
     return DGON_OK;
 }

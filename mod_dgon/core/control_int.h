@@ -4,15 +4,8 @@
 
 #include "dgon/control.h"
 
-#define DGON_CTL_CAPS  5u
 #define DGON_CTL_TYPES 8u
 
-typedef struct dgon_ctl_cap_name {
-    const char *name;
-    uint32_t bit;
-} dgon_ctl_cap_name;
-
-extern const dgon_ctl_cap_name dgon_ctl_cap_names[DGON_CTL_CAPS];
 extern const char *const dgon_ctl_type_names[DGON_CTL_TYPES]; /* by dgon_ctl_type */
 
 int dgon_ctl_is_traceparent(const char *s, size_t n);

@@ -1,3 +1,4 @@
+#include "caps_int.h"
 #include "control_int.h"
 
 #include <inttypes.h>
@@ -16,19 +17,6 @@ static dgon_status add_text(dgon_buf *out, const char *key, const char *value)
     return s == DGON_OK ? dgon_buf_add_json_string(out, value, strlen(value)) : s;
 }
 
-static dgon_status write_caps(dgon_buf *out, const char *key, uint32_t caps)
-{
-    const char *comma = "";
-    dgon_status s = dgon_buf_addf(out, ",\"%s\":[", key);
-    for (size_t k = 0; s == DGON_OK && k < DGON_CTL_CAPS; k++) {
-        if ((caps & dgon_ctl_cap_names[k].bit) == 0)
-            continue;
-        s = dgon_buf_addf(out, "%s\"%s\"", comma, dgon_ctl_cap_names[k].name);
-        comma = ",";
-    }
-    return s == DGON_OK ? dgon_buf_adds(out, "]") : s;
-}
-
 static dgon_status write_model(dgon_buf *out, const dgon_ctl_model *m)
 {
     dgon_status s = dgon_buf_adds(out, "{\"name\":");
@@ -37,12 +25,15 @@ static dgon_status write_model(dgon_buf *out, const dgon_ctl_model *m)
     if (s == DGON_OK)
         s = add_text(out, "backend", m->backend);
     if (s == DGON_OK)
-        s = dgon_buf_addf(out, ",\"context\":%" PRIu32 ",\"loaded\":%s", m->context,
+        s = dgon_buf_addf(out, ",\"context\":%" PRIu32 ",\"loaded\":%s,", m->context,
                           m->loaded ? "true" : "false");
     if (s == DGON_OK)
-        s = write_caps(out, "capabilities", m->caps);
-    if (s == DGON_OK && m->caps >> DGON_CAP_LACKS != 0)
-        s = write_caps(out, "lacks", m->caps >> DGON_CAP_LACKS);
+        s = dgon_caps_write(out, "capabilities", m->caps);
+    if (s == DGON_OK && m->caps >> DGON_CAP_LACKS != 0) {
+        s = dgon_buf_adds(out, ",");
+        if (s == DGON_OK)
+            s = dgon_caps_write(out, "lacks", m->caps >> DGON_CAP_LACKS);
+    }
     return s == DGON_OK ? dgon_buf_adds(out, "}") : s;
 }
 

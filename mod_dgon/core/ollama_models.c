@@ -3,22 +3,12 @@
 #include "dgon/ollama.h"
 
 #include "dgon/control.h"
+#include "caps_int.h"
 #include "check_int.h"
-#include "openai_int.h"
 #include "tree_int.h"
 
 #include <inttypes.h>
-
 #include <string.h>
-
-static uint32_t cap_of(const char *name)
-{
-    for (size_t k = 0; name != NULL && k < DGON_CAP_NAMES; k++) {
-        if (strcmp(name, dgon_cap_names[k].name) == 0)
-            return dgon_cap_names[k].bit;
-    }
-    return 0;
-}
 
 static uint32_t caps_of(const json_t *m)
 {
@@ -28,7 +18,7 @@ static uint32_t caps_of(const json_t *m)
     uint32_t caps = json_is_array(told) ? 0 : DGON_CAP_COMPLETION; /* older servers do not tell */
     json_array_foreach(told, i, v)
     {
-        caps |= cap_of(json_string_value(v));
+        caps |= dgon_caps_bit(json_string_value(v));
     }
     /* Not tools, which a template may have that Ollama does not understand, nor embedding: some
      * versions embed with every model. */
@@ -109,7 +99,7 @@ static dgon_status add_details(dgon_buf *out, const dgon_ollama_model *m)
         "\"details\":{\"parent_model\":\"\",\"format\":\"gguf\",\"family\":\"\",\"families\":[],"
         "\"parameter_size\":\"\",\"quantization_level\":\"\",\"context_length\":%" PRIu32 "},",
         m->context);
-    return s == DGON_OK ? dgon_caps_write(out, m->caps) : s;
+    return s == DGON_OK ? dgon_caps_write(out, "capabilities", m->caps) : s;
 }
 
 dgon_status dgon_ollama_model_write(dgon_buf *out, const dgon_ollama_model *m, bool loaded)

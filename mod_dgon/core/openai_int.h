@@ -52,17 +52,6 @@ DGON_MUST_USE dgon_status dgon_openai_check_messages(dgon_check *k, const json_t
 /* data:…, in any case: nobody has to fetch it. */
 bool dgon_openai_is_data_url(const char *s);
 
-#define DGON_CAP_NAMES 5u
-
-/* What a model can do, in the words of Ollama's lists, which ours use too. */
-typedef struct dgon_cap_name {
-    const char *name;
-    uint32_t bit;
-} dgon_cap_name;
-extern const dgon_cap_name dgon_cap_names[DGON_CAP_NAMES];
-/* Appends "capabilities":[…]. */
-DGON_MUST_USE dgon_status dgon_caps_write(dgon_buf *out, uint32_t caps);
-
 /* Usage and llama.cpp's timings of a chunk or an answer, as far as it has any. */
 void dgon_openai_take_usage(dgon_chat *c, const json_t *root);
 

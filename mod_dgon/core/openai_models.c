@@ -2,30 +2,12 @@
 #include "dgon/openai.h"
 
 #include "dgon/control.h"
+#include "caps_int.h"
 #include "openai_int.h"
 #include "tree_int.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-const dgon_cap_name dgon_cap_names[DGON_CAP_NAMES] = {{"completion", DGON_CAP_COMPLETION},
-                                                      {"tools", DGON_CAP_TOOLS},
-                                                      {"vision", DGON_CAP_VISION},
-                                                      {"thinking", DGON_CAP_THINKING},
-                                                      {"embedding", DGON_CAP_EMBED}};
-
-dgon_status dgon_caps_write(dgon_buf *out, uint32_t caps)
-{
-    const char *comma = "";
-    dgon_status s = dgon_buf_adds(out, "\"capabilities\":[");
-    for (size_t k = 0; k < DGON_CAP_NAMES && s == DGON_OK; k++) {
-        if ((caps & dgon_cap_names[k].bit) == 0)
-            continue;
-        s = dgon_buf_addf(out, "%s\"%s\"", comma, dgon_cap_names[k].name);
-        comma = ",";
-    }
-    return s == DGON_OK ? dgon_buf_adds(out, "]") : s;
-}
 
 dgon_status dgon_openai_model_write(dgon_buf *out, const dgon_openai_model *m)
 {
@@ -40,7 +22,7 @@ dgon_status dgon_openai_model_write(dgon_buf *out, const dgon_openai_model *m)
     if (s == DGON_OK && m->context > 0)
         s = dgon_buf_addf(out, "\"context_length\":%" PRIu32 ",", m->context);
     if (s == DGON_OK)
-        s = dgon_caps_write(out, m->caps);
+        s = dgon_caps_write(out, "capabilities", m->caps);
     if (s == DGON_OK)
         s = dgon_buf_addf(out, ",\"dgon\":{\"agents\":%" PRIu32 ",\"loaded\":%s}}", m->agents,
                           m->loaded ? "true" : "false");

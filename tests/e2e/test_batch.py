@@ -357,18 +357,20 @@ def test_other_ways(make_fleet, mpm, h2):
     env.wait_for(lambda: f.records() and all(r["aborted"] for r in f.records()), 5, "cancelled parts")
 
 
+async def restarted(f, texts):
+    """The answer of a request in two parts at the backends when the gateway restarts."""
+    task = asyncio.create_task(client.ask(f.url, path="/v1/embeddings", body=body(texts)))
+    await asyncio.to_thread(lambda: env.wait_for(lambda: len(f.records()) == 2, 5, "two parts"))
+    f.gateway.graceful()
+    return await task
+
+
 @pytest.mark.parametrize("mpm", ["event", "worker"])
 def test_graceful_restart(make_fleet, mpm):
     f = make_fleet(agents=2, mpm=mpm, threads=24)
     texts = with_plan(3, first=1.5)
 
-    async def run():
-        task = asyncio.create_task(client.ask(f.url, path="/v1/embeddings", body=body(texts)))
-        await asyncio.to_thread(lambda: env.wait_for(lambda: len(f.records()) == 2, 5, "two parts"))
-        f.gateway.graceful()
-        return await task
-
-    check_answer(asyncio.run(run()), texts)
+    check_answer(asyncio.run(restarted(f, texts)), texts)
     f.gateway.check_log()
 
 
@@ -377,13 +379,7 @@ def test_restart_that_does_not_wait(make_fleet):
     f = make_fleet(agents=2, conf="DgonDrainTimeout 1s\n")
     texts = with_plan(3, first=30)
 
-    async def run():
-        task = asyncio.create_task(client.ask(f.url, path="/v1/embeddings", body=body(texts)))
-        await asyncio.to_thread(lambda: env.wait_for(lambda: len(f.records()) == 2, 5, "two parts"))
-        f.gateway.graceful()
-        return await task
-
-    a = asyncio.run(run())
+    a = asyncio.run(restarted(f, texts))
     client.check_error(a, 503, "server_restarting")
     assert a.ended - a.started < 8
 

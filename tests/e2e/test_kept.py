@@ -95,6 +95,9 @@ def test_in_pieces(stack):
     asyncio.run(run())
 
 
+BLOCK = 1.2  # seconds: far longer than a busy machine holds up anything
+
+
 def test_one_that_blocks_holds_up_nobody(stack):
     """A module of the access phase sleeps in the engine's own thread."""
     since = stack.gateway.log.stat().st_size
@@ -104,8 +107,8 @@ def test_one_that_blocks_holds_up_nobody(stack):
 
         async def stream():
             async with client.Connection(stack.url) as c:
-                a = await ask(c, tokens=300, gap=0.01)
-                a.check_done(300)
+                a = await ask(c, tokens=400, gap=0.01)
+                a.check_done(400)
                 at = [t for t, _ in a.events]
                 gaps.append(max(b - a for a, b in zip(at, at[1:])))
 
@@ -118,12 +121,12 @@ def test_one_that_blocks_holds_up_nobody(stack):
                     assert time.monotonic() - begin >= seconds
                 (await ask(c, tokens=2)).check_done(2)
 
-        await asyncio.gather(*(stream() for _ in range(5)), *(slow(0.5) for _ in range(4)))
+        await asyncio.gather(*(stream() for _ in range(5)), *(slow(BLOCK) for _ in range(4)))
         return max(gaps)
 
     longest = asyncio.run(run())
     print(f"longest gap of the others: {longest * 1000:.0f} ms")
-    assert longest < 0.25
+    assert longest < BLOCK / 2
     engine = threads(stack.gateway)["dgon-engine"]
     assert any(t in engine for t in ran_in(stack.gateway, since))
 

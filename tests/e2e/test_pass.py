@@ -241,8 +241,44 @@ def test_cancel(stack, upload):
     assert seen["gone"] and seen["gone_at"] - begin < 0.5
 
 
+@pytest.fixture(scope="module", params=["event", "prefork"])
+def hasty(request, make_stack):
+    """A gateway that waits for nothing longer than a second."""
+    s = make_stack(conf=CONF + "DgonFirstTokenTimeout 1s\nDgonTokenGapTimeout 1s\nTimeout 1\n", mpm=request.param)
+    s.one = pass_backend.Backend()
+    s.add_agent(s.one, model="passer", more=ALLOW)
+    yield s
+    s.one.stop()
+
+
+def test_backend_without_an_answer(hasty):
+    begin = time.monotonic()
+    r = httpx.put(hasty.url + "/open/x?do=silent", content=b"x" * 200_000, trust_env=False)
+    assert r.status_code == 504 and r.json()["error"]["code"] == "timeout" and 0.9 < time.monotonic() - begin < 3
+    env.wait_for(lambda: "gone_at" in hasty.one.last(), what="cancel at the backend")
+
+
+def test_answer_that_falls_silent(hasty):
+    """An answer of unknown length breaks off: it must not look like a whole one."""
+    begin = time.monotonic()
+    with pytest.raises(httpx.RemoteProtocolError), httpx.stream("GET", hasty.url + "/open/x?do=sse&n=2&gap=3", trust_env=False) as r:
+        assert r.status_code == 200 and [line for line in r.iter_lines() if line] == ["data: 0"]
+    assert 0.9 < time.monotonic() - begin < 2.9
+
+
+def test_client_that_stops_sending(hasty):
+    """It holds a slot for httpd's Timeout, not for ever."""
+    with socket.create_connection(("127.0.0.1", hasty.gateway.port)) as s:
+        s.settimeout(10)
+        s.sendall(b"PUT /open/stops HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 200_000)
+        begin = time.monotonic()
+        answer = s.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 408 ") and b"Connection: close" in answer and 0.9 < time.monotonic() - begin < 3
+    env.wait_for(lambda: hasty.one.server.log[-1].get("cut"), what="end at the backend")
+
+
 def test_body_that_stays_out(stack):
-    """A client that stops sending holds a slot for httpd's Timeout, not for ever; the next request finds everything free."""
+    """A client that leaves in the middle of its body leaves no slot behind."""
     with socket.create_connection(("127.0.0.1", stack.gateway.port)) as s:
         s.sendall(b"PUT /open/half HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 200_000)
         env.wait_for(lambda: stack.one.seen("/half"), what="request at the backend")

@@ -2,22 +2,10 @@
  * bit the API; then the client's body, a line end, and an answer that every part gives. */
 #include "dgon/batch.h"
 #include "dgon/choices.h"
-#include "dgon/json.h"
 
-#include "fuzz.h"
+#include "fuzz_object.h"
 
 #include <jansson.h>
-
-static void one_object(const dgon_buf *b)
-{
-    dgon_json_scan scan;
-    dgon_json_member m;
-    dgon_status s;
-    dgon_json_scan_init(&scan, b->data, b->len);
-    while ((s = dgon_json_scan_next(&scan, &m)) == DGON_OK)
-        ;
-    FUZZ_ASSERT(s == DGON_DONE);
-}
 
 /* Every part is a body with as many inputs as it says, and together they have all of them. */
 static void split(const char *body, size_t n, size_t parts)
@@ -32,7 +20,7 @@ static void split(const char *body, size_t n, size_t parts)
         dgon_buf out;
         dgon_buf_init(&out, n);
         FUZZ_ASSERT(dgon_batch_body(&out, &b, &part[k], body, n) == DGON_OK);
-        one_object(&out);
+        fuzz_object(&out);
         FUZZ_ASSERT(part[k].count < 2 || (dgon_batch_find(&again, out.data, out.len) == DGON_OK &&
                                           again.count == part[k].count));
         all += part[k].count;
@@ -52,7 +40,7 @@ static void join(const char *answer, size_t n, size_t parts, dgon_op op)
         a[k] = (dgon_batch_answer){answer, n, count};
     dgon_buf_init(&out, 1u << 24);
     if (dgon_batch_join(&out, op, a, parts) == DGON_OK)
-        one_object(&out);
+        fuzz_object(&out);
     else
         FUZZ_ASSERT(out.len == 0);
     dgon_buf_fini(&out);

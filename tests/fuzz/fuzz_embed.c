@@ -1,20 +1,9 @@
 /* Embeddings. The first byte says what the client wants: b base64, else numbers; the rest is a
  * backend's answer. */
 #include "dgon/embed.h"
-#include "dgon/json.h"
 
 #include "fuzz_chat.h"
-
-static void one_object(const dgon_buf *b)
-{
-    dgon_json_scan scan;
-    dgon_json_member m;
-    dgon_status s;
-    dgon_json_scan_init(&scan, b->data, b->len);
-    while ((s = dgon_json_scan_next(&scan, &m)) == DGON_OK)
-        ;
-    FUZZ_ASSERT(s == DGON_DONE && scan.at == b->len);
-}
+#include "fuzz_object.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -30,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dgon_status s = dgon_embed_answer(&c, data[0] == 'b', &out, p, n);
     FUZZ_ASSERT(s == DGON_OK || s == DGON_EBACKEND || s == DGON_ETOOBIG);
     if (s == DGON_OK)
-        one_object(&out);
+        fuzz_object(&out);
     else
         FUZZ_ASSERT(out.len == 0);
     dgon_buf_fini(&out);

@@ -7,7 +7,7 @@
     "\"0123456789abcdef\","                                                                       \
     "\"version\":\"0.1.0\",\"os\":\"linux\",\"slots\":4,\"labels\":{\"room\":\"b\"},\"models\":[" \
     "{\"name\":\"tiny-chat\",\"backend\":\"ollama\",\"context\":8192,\"loaded\":true,"            \
-    "\"capabilities\":[\"tools\",\"vision\",\"flying\"],\"lacks\":[\"embed\"]},{\"name\":\"org/"  \
+    "\"capabilities\":[\"tools\",\"vision\",\"flying\"],\"lacks\":[\"embedding\"]},{\"name\":\"org/"  \
     "b:7b\"},"                                                                                    \
     "{\"name\":\"tiny-chat\",\"context\":1}],\"later\":{\"x\":[1]}}"
 #define JOB                                                                                     \

@@ -11,7 +11,7 @@
  *   {"type":"hello","protocol":[1,1],"agent":"gpu-7","instance":"<16 hex digits>",
  *    "version":"0.1.0","os":"linux","slots":4,"labels":{"room":"b"},"models":[MODEL,...]}
  *       The first message of a link, once. MODEL = {"name":"tiny-chat","backend":"ollama",
- *       "context":8192,"loaded":true,"capabilities":["tools","vision"],"lacks":["embed"]}. Names
+ *       "context":8192,"loaded":true,"capabilities":["tools","vision"],"lacks":["embedding"]}. Names
  *       match [A-Za-z0-9._:/@+-]{1,128}, at most DGON_WIRE_MODELS_MAX; agent ids
  *       [A-Za-z0-9._-]{1,64}.
  *   {"type":"models","models":[MODEL,...]}

@@ -193,6 +193,13 @@ def main(client):
         print(json.dumps({"check": name, "ok": ok, "detail": detail if isinstance(detail, float) else str(detail or "")[:400]}), flush=True)
 
 
+def give_up(stream):
+    """Takes three parts of a stream and closes it."""
+    for _ in range(3):
+        next(stream)
+    stream.close()
+
+
 class Failed(Exception):
     def __init__(self, status, text):
         super().__init__(text)
@@ -206,3 +213,12 @@ def command(argv, env=None, text=None):
     if run.returncode:
         raise Failed(None, run.stderr + run.stdout)
     return run.stdout
+
+
+def kill(argv, env=None, at_least=10):
+    """Starts a program and ends it when it has written something."""
+    program = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    program.stdout.read(at_least)
+    program.terminate()
+    program.wait()
+    program.stdout.close()

@@ -47,11 +47,7 @@ class Client:
         return json.loads(self.run("--no-stream", "--schema", json.dumps(check.SCHEMA), text))["n"]
 
     def abort(self, text):
-        program = subprocess.Popen([*self.argv, text], env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        program.stdout.read(10)
-        program.terminate()
-        program.wait()
-        program.stdout.close()
+        check.kill([*self.argv, text], self.env)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 
 import check
 
@@ -36,11 +35,7 @@ class Client:
         return names + [n.removesuffix(":latest") for n in names]
 
     def abort(self, text):
-        program = subprocess.Popen([self.t.ollama, "run", self.t.model, text], env=self.env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        program.stdout.read(10)
-        program.terminate()
-        program.wait()
-        program.stdout.close()
+        check.kill([self.t.ollama, "run", self.t.model, text], self.env)
 
 
 if __name__ == "__main__":

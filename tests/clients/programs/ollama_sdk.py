@@ -66,10 +66,7 @@ class Client:
         return self.ask("x", format={"type": 5})
 
     def abort(self, text):
-        stream = self.ask(text, stream=True)
-        for _ in range(3):
-            next(stream)
-        stream.close()
+        check.give_up(self.ask(text, stream=True))
 
 
 if __name__ == "__main__":
