@@ -12,6 +12,7 @@ listed() { # listed FILE WORD
 for f in mod_dgon/core/*.c mod_dgon/core/*_int.h; do listed mod_dgon/core/Makefile.inc "$(basename "$f")"; done
 for f in mod_dgon/core/dgon/*.h; do listed mod_dgon/core/Makefile.inc "dgon/$(basename "$f")"; done
 for f in mod_dgon/*.c mod_dgon/*.h; do listed mod_dgon/Makefile.am "$(basename "$f")"; done
+for f in mod_dgon/ctl/*.c mod_dgon/ctl/*.h; do listed mod_dgon/ctl/Makefile.am "$(basename "$f")"; done
 for f in agent/*.c agent/*.h; do listed agent/Makefile.am "$(basename "$f")"; done
 for f in tests/unit/test_*.c; do listed tests/unit/Makefile.am "$(basename "$f" .c)"; done
 for f in tests/stress/stress_*.c; do listed tests/stress/Makefile.am "$(basename "$f" .c)"; done
