@@ -1,6 +1,8 @@
 /* The module record and its hooks; nothing else. */
+#include "mod_dgon_admin.h"
 #include "mod_dgon_agent.h"
 #include "mod_dgon_api.h"
+#include "mod_dgon_check.h"
 #include "mod_dgon_config.h"
 #include "mod_dgon_conn.h"
 #include "mod_dgon_cors.h"
@@ -10,6 +12,8 @@
 #include "mod_dgon_pass.h"
 #include "mod_dgon_restart.h"
 #include "mod_dgon_shm.h"
+#include "mod_dgon_status.h"
+#include "mod_dgon_tally.h"
 
 #include <ap_mpm.h>
 #include <http_core.h>
@@ -24,13 +28,14 @@ static int post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, serve
     /* httpd reads its configuration twice at start: the first is a rehearsal */
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK;
-    mod_dgon_config_warn(s);
-    return mod_dgon_shm_create(s, mod_dgon_config_get(s));
+    mod_dgon_check_log(s);
+    rc = mod_dgon_admin_listen(p, s);
+    return rc == OK ? mod_dgon_shm_create(s, mod_dgon_config_get(s)) : rc;
 }
 
 static void child_init(apr_pool_t *pchild, server_rec *s)
 {
-    (void)mod_dgon_engine_start(pchild, s);
+    mod_dgon_admin_start(pchild, mod_dgon_engine_start(pchild, s));
 }
 
 /* Graceful restart, recycling, too many spare children: finish. A hard stop is the pool cleanup's.
@@ -57,10 +62,15 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(mod_dgon_ollama_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_pass_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_agent_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_dgon_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_dgon_metrics_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_dgon_admin_handler, NULL, NULL, APR_HOOK_MIDDLE);
     mod_dgon_conn_register();
     mod_dgon_cors_register();
     mod_dgon_error_register();
     mod_dgon_restart_register();
+    mod_dgon_status_register();
+    mod_dgon_tally_register();
 }
 
 module AP_MODULE_DECLARE_DATA dgon_module = {

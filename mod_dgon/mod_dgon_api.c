@@ -7,6 +7,7 @@
 #include "mod_dgon_cors.h"
 #include "mod_dgon_error.h"
 #include "mod_dgon_models.h"
+#include "mod_dgon_tally.h"
 #include "mod_dgon_pass.h"
 
 #include "dgon/openai.h"
@@ -61,8 +62,10 @@ static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_
     memcpy(s->model, req->model, sizeof(s->model));
     s->spec.model =
         mod_dgon_models_find(s->engine, s->model, dgon_op_form(op) == DGON_FORM_LINES, &s->alias);
-    if (s->spec.model != DGON_NONE)
+    if (s->spec.model != DGON_NONE) {
+        s->tally->model = s->model;
         return true;
+    }
     dgon_error_set(e, HTTP_NOT_FOUND, "model_not_found", "model",
                    "The model '%s' does not exist here; GET /v1/models lists those that do.",
                    dgon_wire_is_model_name(s->model, strlen(s->model)) ? s->model
@@ -136,10 +139,12 @@ int mod_dgon_api_ask(request_rec *r, mod_dgon_engine *engine, dgon_op op)
         return mod_dgon_api_refuse(r, &e);
     }
     mod_dgon_stream *s = mod_dgon_client_create(r, engine, conf);
+    s->tally->op = op;
     if (!mod_dgon_body_read(r, conf->max_body, &s->body, &e))
         return mod_dgon_api_refuse(r, &e);
     if (dgon_openai_check(&req, op, s->body.data, s->body.len, &e) != DGON_OK)
         return mod_dgon_api_refuse(r, &e);
+    s->tally->stream = req.stream;
     if (!find_model(s, &req, op, &e) || !find_need(s, &req, op, &e))
         return mod_dgon_api_refuse(r, &e);
     s->streaming = req.stream;
@@ -197,6 +202,8 @@ mod_dgon_engine *mod_dgon_api_engine(request_rec *r, const char *handler, int *s
         return NULL;
     }
     mod_dgon_engine *engine = mod_dgon_engine_get();
+    if (engine != NULL)
+        mod_dgon_tally_begin(r, engine);
     if (engine != NULL && !atomic_load(&engine->stopping))
         return engine;
     dgon_error_set(&e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL, "%s",

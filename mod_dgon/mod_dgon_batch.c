@@ -6,6 +6,7 @@
 #include "mod_dgon_alias.h"
 #include "mod_dgon_client_int.h"
 #include "mod_dgon_error.h"
+#include "mod_dgon_tally.h"
 
 #include "dgon/batch.h"
 #include "dgon/embed.h"
@@ -178,6 +179,7 @@ static int answer(mod_dgon_stream *s)
     mod_dgon_client_begin(s);
     ap_set_content_length(s->r, (apr_off_t)s->answer.len);
     bool sent = mod_dgon_client_write(s, &s->answer, true);
+    s->tally->good = sent;
     mod_dgon_block_end(s, sent ? PUMP_ENDED : PUMP_BROKEN);
     return OK;
 }

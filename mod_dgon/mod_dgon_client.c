@@ -3,8 +3,10 @@
 #include "mod_dgon_alias.h"
 #include "mod_dgon_error.h"
 #include "mod_dgon_pass.h"
+#include "mod_dgon_tally.h"
 
 #include "dgon/chat.h"
+#include "dgon/fleet.h"
 #include "dgon/relay.h"
 #include "dgon/sched.h"
 #include "dgon/sse.h"
@@ -45,6 +47,7 @@ mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e,
     s->c = r->connection;
     s->wakefd = -1;
     s->alias = MOD_DGON_ALIAS_NONE;
+    s->tally = mod_dgon_tally_of(r);
     s->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     dgon_buf_init(&s->body, (size_t)conf->max_body);
     dgon_buf_init(&s->answer, ANSWER_MAX);
@@ -71,11 +74,24 @@ void mod_dgon_client_listen(mod_dgon_stream *s)
     atomic_store(&s->engine->clients[s->ref.slot], who);
 }
 
+/* Before a job is given up: what the registry knows of it. */
+static void note_attempt(mod_dgon_stream *s, dgon_job_ref ref)
+{
+    mod_dgon_tally *t = s->tally;
+    uint32_t agent = DGON_NONE;
+    if (t->bound_us == 0)
+        t->bound_us = dgon_registry_bound_us(s->engine->registry, ref);
+    (void)dgon_registry_phase(s->engine->registry, ref, NULL, &agent);
+    if (agent != DGON_NONE)
+        (void)!dgon_registry_agent_name(s->engine->registry, agent, t->agent);
+}
+
 static void let_go(mod_dgon_stream *s)
 {
     if (!s->has_job)
         return;
     s->has_job = false;
+    note_attempt(s, s->ref);
     atomic_store(&s->engine->clients[s->ref.slot], 0);
     dgon_registry_release(s->engine->registry, s->ref);
 }
@@ -157,6 +173,7 @@ dgon_status mod_dgon_client_submit(mod_dgon_stream *s)
 dgon_status mod_dgon_client_admit(mod_dgon_stream *s)
 {
     s->now = s->started = s->last_write = mod_dgon_now_ms();
+    s->tally->admitted_us = mod_dgon_tally_now();
     if (apr_generate_random_bytes(s->spec.id, sizeof(s->spec.id)) != APR_SUCCESS) {
         dgon_error_set(&s->error, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
                        "No random numbers to be had.");
@@ -233,17 +250,54 @@ void mod_dgon_client_begin(mod_dgon_stream *s)
         ap_set_content_type(s->r, "application/json");
 }
 
+/* Tokens in 1000 s, from the first token on; 0: not to be said. */
+static uint32_t rate(const mod_dgon_stream *s)
+{
+    const mod_dgon_tally *t = s->tally;
+    uint64_t now = mod_dgon_tally_now();
+    if (!s->streaming || t->tokens_out < 2 || t->first_us == 0 || now <= t->first_us)
+        return 0;
+    double r = (double)(t->tokens_out - 1) * 1e9 / (double)(now - t->first_us);
+    return r < UINT32_MAX ? (uint32_t)r : UINT32_MAX;
+}
+
+/* How it went there, for the fleet's page; e NULL: well. Not what is no agent's fault. */
+static void agent_told(mod_dgon_stream *s, const dgon_error *e)
+{
+    uint32_t agent = DGON_NONE;
+    if (!s->has_job || (e != NULL && (e->http < 500 || strcmp(e->code, "server_restarting") == 0 ||
+                                      strcmp(e->code, "cancelled") == 0)))
+        return;
+    (void)dgon_registry_phase(s->engine->registry, s->ref, NULL, &agent);
+    if (agent != DGON_NONE)
+        dgon_fleet_tell(s->engine->registry, agent, s->spec.model, e, e == NULL ? rate(s) : 0);
+}
+
 static mod_dgon_pump ended(mod_dgon_stream *s, dgon_buf *out)
 {
     s->over = true;
+    s->tally->good = true;
+    agent_told(s, NULL);
     let_go(s);
     return mod_dgon_client_write(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
+}
+
+/* Half of an answer is lost. */
+static void count_abort(mod_dgon_stream *s)
+{
+    if (s->content_sent && !s->collect)
+        count(s,
+              s->error.http == HTTP_GATEWAY_TIME_OUT ? DGON_COUNT_ABORT_DEADLINE
+                                                     : DGON_COUNT_ABORT_NODE,
+              1);
 }
 
 mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
 {
     s->over = true;
+    agent_told(s, &s->error);
     let_go(s);
+    count_abort(s);
     count(s, DGON_COUNT_FAILED, 1);
     /* not the message: a backend may quote the prompt in it, in its code too */
     const char *id = apr_table_get(s->r->err_headers_out, "x-request-id");
@@ -260,6 +314,7 @@ mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
         return mod_dgon_client_write(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
     }
     /* half an event or half an answer went out: nothing can be added to it */
+    mod_dgon_tally_error(s->r, &s->error);
     if (!s->streaming || s->in_event)
         return PUMP_BROKEN;
     if (dgon_error_write_event(out, &s->error, (dgon_op)s->spec.op) != DGON_OK)
@@ -273,6 +328,7 @@ void mod_dgon_client_gone(mod_dgon_stream *s)
         return;
     s->over = true;
     let_go(s);
+    s->tally->gone = !s->collect || s->c->aborted;
     count(s, DGON_COUNT_CANCELLED, 1);
 }
 
@@ -321,8 +377,11 @@ bool mod_dgon_client_retry(mod_dgon_stream *s)
         return false;
     }
     atomic_store(&s->engine->clients[old.slot], 0);
+    note_attempt(s, old);
+    dgon_fleet_tell(s->engine->registry, agent, spec.model, &was, 0);
     dgon_registry_release(s->engine->registry, old);
     dgon_buf_reset(&s->answer);
+    s->tally->retries++;
     count(s, DGON_COUNT_RETRIES, 1);
     return true;
 }
@@ -371,6 +430,7 @@ static void content_begins(mod_dgon_stream *s)
     if (s->content_sent)
         return;
     s->content_sent = true;
+    s->tally->first_us = mod_dgon_tally_now();
     if (s->upload != NULL)
         return;              /* its body may still be on its way */
     dgon_buf_fini(&s->body); /* no retry from here on */
@@ -405,25 +465,20 @@ static mod_dgon_pump no_head(mod_dgon_stream *s, dgon_buf *out)
     return mod_dgon_client_fail(s, out);
 }
 
-static void add_note(request_rec *r, const char *name, int64_t n)
-{
-    const char *before = apr_table_get(r->notes, name); /* of another part of this request */
-    if (before != NULL)
-        n += apr_atoi64(before);
-    apr_table_setn(r->notes, name, apr_psprintf(r->pool, "%" APR_INT64_T_FMT, (apr_int64_t)n));
-}
-
-/* For the administrator's log: %{dgon-tokens-in}n. */
-static void note_tokens(mod_dgon_stream *s, dgon_ring *down, const dgon_ring_record *rec)
+static void note_end(mod_dgon_stream *s, dgon_ring *down, const dgon_ring_record *rec)
 {
     char text[DGON_WIRE_FINAL_MAX];
     int64_t in, out;
     bool fits = rec->len <= sizeof(text);
     dgon_ring_take_spsc(down, rec, fits ? text : NULL);
-    if (!fits || !dgon_chat_end_tokens(text, rec->len, &in, &out))
+    if (!fits)
         return;
-    add_note(s->r, "dgon-tokens-in", in);
-    add_note(s->r, "dgon-tokens-out", out);
+    (void)dgon_chat_end_finish(text, rec->len, s->tally->finish);
+    if (!dgon_chat_end_tokens(text, rec->len, &in, &out))
+        return;
+    /* of another part of this request there may be some already */
+    s->tally->tokens_in = in + (s->tally->tokens_in > 0 ? s->tally->tokens_in : 0);
+    s->tally->tokens_out = out + (s->tally->tokens_out > 0 ? s->tally->tokens_out : 0);
 }
 
 static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
@@ -434,6 +489,7 @@ static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
         return mod_dgon_pass_is_whole(s) ? ended(s, out) : no_head(s, out);
     if (s->collect) {
         s->over = true;
+        agent_told(s, NULL);
         let_go(s);
         return PUMP_ENDED;
     }
@@ -538,7 +594,7 @@ static mod_dgon_step step(mod_dgon_stream *s, dgon_buf *out, mod_dgon_pump *how)
         s->last_content = s->now;
         break;
     case DGON_REC_END:
-        note_tokens(s, &down, &rec);
+        note_end(s, &down, &rec);
         *how = on_end(s, out);
         return STEP_FINAL;
     case DGON_REC_FAIL:
@@ -554,6 +610,16 @@ static mod_dgon_step step(mod_dgon_stream *s, dgon_buf *out, mod_dgon_pump *how)
     }
     consumed(s, rec.len);
     return STEP_MORE;
+}
+
+bool mod_dgon_client_cancelled(mod_dgon_stream *s)
+{
+    if (!s->has_job || !dgon_registry_cancel_asked(s->engine->registry, s->ref))
+        return false;
+    dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "cancelled", NULL,
+                   "An administrator has ended this request.");
+    s->error.lasting = true;
+    return true;
 }
 
 mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out)
@@ -575,8 +641,11 @@ mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out)
         if (s->mc != NULL && mod_dgon_conn_blocked(s->mc))
             break; /* the ring holds the rest; the agent's credit runs out and its backend waits */
         mod_dgon_step last = STEP_MORE;
-        while (last == STEP_MORE && out->len < FILL_MAX)
+        unsigned steps = 0;
+        for (; last == STEP_MORE && out->len < FILL_MAX; steps++)
             last = step(s, out, &how);
+        if (last == STEP_NONE && steps == 1 && mod_dgon_client_cancelled(s))
+            return mod_dgon_client_fail(s, out); /* news of no record: perhaps this one */
         if (last == STEP_FINAL)
             return how;
         if (s->answer.len > ANSWER_HOLD && !s->streaming && !s->collect) {

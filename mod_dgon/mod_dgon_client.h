@@ -73,6 +73,7 @@ struct mod_dgon_stream {
     /* the answer */
     bool headers_sent, in_event, over, probing, trimmed;
     uint64_t probe_at;
+    struct mod_dgon_tally *tally; /* of the request; its parts share it */
     dgon_buf answer; /* a whole JSON answer, until its end is known */
     dgon_error error;
     uint64_t events;

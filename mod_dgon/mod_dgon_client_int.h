@@ -15,6 +15,8 @@ void mod_dgon_client_listen(mod_dgon_stream *s);
 dgon_status mod_dgon_client_submit(mod_dgon_stream *s);
 /* Tries another agent, as long as nothing of the answer went out. True: the job goes on. */
 bool mod_dgon_client_retry(mod_dgon_stream *s);
+/* Does an administrator want it to end? Then s->error says so. */
+bool mod_dgon_client_cancelled(mod_dgon_stream *s);
 /* Is it a stream between whose events comments may stand? */
 bool mod_dgon_client_comments(const mod_dgon_stream *s);
 /* Before the first byte: the headers of a good answer. */

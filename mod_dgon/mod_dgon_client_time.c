@@ -142,6 +142,8 @@ mod_dgon_pump mod_dgon_client_tick(mod_dgon_stream *s, dgon_buf *out, uint64_t *
         s->c->aborted = 1;
         return PUMP_BROKEN;
     }
+    if (mod_dgon_client_cancelled(s))
+        return mod_dgon_client_fail(s, out);
     if (s->requeue && s->now >= s->requeue_at && mod_dgon_client_submit(s) != DGON_OK)
         return mod_dgon_client_fail(s, out);
     dgon_job_phase phase =

@@ -7,7 +7,6 @@
 #include "dgon/embed.h"
 #include "dgon/registry.h"
 
-#include <ap_mpm.h>
 #include <http_core.h>
 #include <apr_file_io.h>
 #include <apr_lib.h>
@@ -16,8 +15,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/resource.h>
 
 typedef enum mod_dgon_unit { UNIT_COUNT, UNIT_BYTES, UNIT_TIME } mod_dgon_unit;
 
@@ -86,6 +83,8 @@ void *mod_dgon_config_merge(apr_pool_t *p, void *base, void *add)
     }
     if (conf->token_file == NULL)
         conf->token_file = from->token_file;
+    if (conf->admin_socket == NULL)
+        conf->admin_socket = from->admin_socket;
     if (conf->cors == NULL)
         conf->cors = from->cors;
     if (conf->aliases == NULL)
@@ -165,16 +164,18 @@ static const char *cmd_number(cmd_parms *cmd, void *dummy, const char *arg)
     return NULL;
 }
 
-static const char *cmd_token_file(cmd_parms *cmd, void *dummy, const char *arg)
+/* A path; cmd->info is its offset in mod_dgon_conf. */
+static const char *cmd_path(cmd_parms *cmd, void *dummy, const char *arg)
 {
     (void)dummy;
     mod_dgon_conf *conf = ap_get_module_config(cmd->server->module_config, &dgon_module);
     const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     if (wrong != NULL)
         return wrong;
-    conf->token_file = ap_server_root_relative(cmd->pool, arg);
-    if (conf->token_file == NULL)
-        return apr_pstrcat(cmd->pool, "DgonAgentTokenFile: invalid path ", arg, NULL);
+    const char *path = ap_server_root_relative(cmd->pool, arg);
+    if (path == NULL)
+        return apr_pstrcat(cmd->pool, cmd->cmd->name, ": invalid path ", arg, NULL);
+    *(const char **)(void *)((char *)conf + (size_t)cmd->info) = path;
     return NULL;
 }
 
@@ -214,9 +215,15 @@ static const char *cmd_pass(cmd_parms *cmd, void *dummy, const char *methods, co
     }
 
 const command_rec mod_dgon_cmds[] = {
+    {"DgonAdminSocket",
+     {.take1 = cmd_path},
+     (void *)FIELD(admin_socket),
+     RSRC_CONF,
+     TAKE1,
+     "UNIX socket at which dgonctl asks; root's alone"},
     {"DgonAgentTokenFile",
-     {.take1 = cmd_token_file},
-     NULL,
+     {.take1 = cmd_path},
+     (void *)FIELD(token_file),
      RSRC_CONF,
      TAKE1,
      "file with the agents' tokens, one a line; not readable for others"},
@@ -344,74 +351,4 @@ int mod_dgon_config_load(apr_pool_t *p, apr_pool_t *ptemp, server_rec *s)
         vconf->tokens = conf->tokens;
     }
     return OK;
-}
-
-static int mpm_number(int what)
-{
-    int v = 0;
-    return ap_mpm_query(what, &v) == APR_SUCCESS ? v : 0;
-}
-
-/* mpm_event keeps the factor to itself, so it is read from the configuration's own tree. */
-static double async_factor(void)
-{
-    double factor = 2;
-    for (const ap_directive_t *d = ap_conftree; d != NULL; d = d->next)
-        if (strcasecmp(d->directive, "AsyncRequestWorkerFactor") == 0)
-            factor = strtod(d->args, NULL);
-    return factor;
-}
-
-/* A suspended stream counts as a connection: mpm_event takes new ones only up to threads + idle *
- * factor. */
-static void warn_async_factor(server_rec *s, int64_t jobs, int threads, int daemons)
-{
-    double holds = (1 + async_factor()) * threads * daemons;
-    if (threads > 0 && daemons > 0 && holds < (double)jobs)
-        ap_log_error(
-            APLOG_MARK, APLOG_WARNING, 0, s,
-            "DGON0015: AsyncRequestWorkerFactor %g: all children together hold about %.0f streams, "
-            "DgonMaxJobs is %" APR_INT64_T_FMT ". Write AsyncRequestWorkerFactor %.0f",
-            async_factor(), holds, (apr_int64_t)jobs,
-            (double)jobs / ((double)threads * daemons) + 1);
-}
-
-void mod_dgon_config_warn(server_rec *s)
-{
-    const mod_dgon_conf *conf = mod_dgon_config_get(s);
-    int limit = mpm_number(AP_MPMQ_HARD_LIMIT_DAEMONS);
-    int threads = mpm_number(AP_MPMQ_MAX_THREADS);
-    int daemons = mpm_number(AP_MPMQ_MAX_DAEMONS);
-
-    if (conf->token_file == NULL)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "DGON0010: no DgonAgentTokenFile: no agent can connect");
-    if (!mpm_number(AP_MPMQ_IS_ASYNC)) {
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                     "DGON0011: MPM %s: each stream and each agent link holds a worker thread; "
-                     "use mpm_event to hold thousands",
-                     ap_show_mpm());
-    } else if (limit <= daemons) {
-        ap_log_error(
-            APLOG_MARK, APLOG_WARNING, 0, s,
-            "DGON0012: ServerLimit %d leaves no spare child: while streams end in old children "
-            "after a graceful restart, new connections wait. Raise ServerLimit above "
-            "MaxRequestWorkers / ThreadsPerChild (%d)",
-            limit, daemons);
-    }
-    if (mpm_number(AP_MPMQ_IS_ASYNC))
-        warn_async_factor(s, conf->max_jobs, threads, daemons);
-    struct rlimit rl;
-    rlim_t need = (rlim_t)(conf->max_jobs + conf->max_agents + threads + 64);
-    if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur != RLIM_INFINITY && rl.rlim_cur < need)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "DGON0013: at most %lu open files: too few for DgonMaxJobs %" APR_INT64_T_FMT
-                     " in one child. Set ulimit -n %lu or more before httpd starts",
-                     (unsigned long)rl.rlim_cur, (apr_int64_t)conf->max_jobs, (unsigned long)need);
-    if (ap_find_linked_module("mod_http2.c") != NULL && mpm_number(AP_MPMQ_IS_ASYNC))
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                     "DGON0014: HTTP/2 streams hold a thread each, at most 1.5 x ThreadsPerChild "
-                     "(%d) at once; "
-                     "set H2MaxWorkers, or Protocols http/1.1 where streams are many",
-                     threads);
 }

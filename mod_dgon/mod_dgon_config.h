@@ -12,6 +12,7 @@
  * agents' tokens come from the main server only. Times in ms. */
 typedef struct mod_dgon_conf {
     const char *token_file;
+    const char *admin_socket;
     apr_array_header_t *tokens; /* of const char *; filled in post_config */
     apr_array_header_t *aliases; /* of mod_dgon_alias; or NULL */
     apr_array_header_t *passes;  /* of mod_dgon_pass; or NULL */
@@ -45,7 +46,5 @@ void *mod_dgon_config_merge(apr_pool_t *p, void *base, void *add);
 const mod_dgon_conf *mod_dgon_config_get(server_rec *s);
 /* post_config: reads the token file. OK, or an error after a log line that names file and cure. */
 int mod_dgon_config_load(apr_pool_t *p, apr_pool_t *ptemp, server_rec *s);
-/* post_config: warns of a configuration that cannot hold what it promises. */
-void mod_dgon_config_warn(server_rec *s);
 
 #endif

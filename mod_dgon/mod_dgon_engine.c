@@ -4,6 +4,7 @@
 #include "mod_dgon_conn.h"
 #include "mod_dgon_link.h"
 #include "mod_dgon_shm.h"
+#include "mod_dgon_status.h"
 
 #include "dgon/slice.h"
 
@@ -123,6 +124,9 @@ static void tick(mod_dgon_engine *e)
             dgon_registry_audit(e->registry, e->child);
     }
     mod_dgon_link_tick(e);
+    dgon_registry_count(e->registry, e->child, DGON_COUNT_WS_IN, e->ws_in);
+    dgon_registry_count(e->registry, e->child, DGON_COUNT_WS_OUT, e->ws_out);
+    e->ws_in = e->ws_out = 0;
 }
 
 static void drain_step(mod_dgon_engine *e)
@@ -132,6 +136,7 @@ static void drain_step(mod_dgon_engine *e)
         e->goaway_at = e->now + GOAWAY_MS;
         dgon_registry_leaving(e->registry, e->child);
     }
+    mod_dgon_status_live_end(e);
     if (e->now >= e->goaway_at)
         mod_dgon_link_goaway_all(e);
     if (e->now < e->drain_until)
@@ -204,6 +209,7 @@ static bool loop(mod_dgon_engine *e)
     (void)mod_dgon_conn_handover_run(e);
     mod_dgon_client_end_gone(e, true);
     mod_dgon_client_fail_all(e);
+    mod_dgon_status_live_end(e);
     mod_dgon_link_close_all(e);
     (void)mod_dgon_conn_handover_run(e);
     return true;

@@ -66,6 +66,7 @@ typedef struct mod_dgon_engine {
     uint64_t now;                    /* ms, CLOCK_MONOTONIC, read once a wake-up */
     uint64_t drain_until, goaway_at; /* 0: not draining */
     bool dirty;                      /* some link has something to send */
+    uint64_t ws_in, ws_out;          /* bytes on links that were not added up yet */
     uint64_t next_tick, next_audit;
     struct mod_dgon_link_job *link_jobs; /* per job slot */
     struct mod_dgon_stream *streams;     /* list of the suspended ones */

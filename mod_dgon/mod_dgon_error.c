@@ -1,6 +1,7 @@
 #include "mod_dgon_error.h"
 
 #include "mod_dgon_cors.h"
+#include "mod_dgon_tally.h"
 
 #include <ap_expr.h>
 #include <http_core.h>
@@ -84,6 +85,7 @@ dgon_op mod_dgon_error_op(request_rec *r)
 dgon_status mod_dgon_error_prepare(request_rec *r, const dgon_error *e, dgon_buf *out)
 {
     dgon_buf_reset(out);
+    mod_dgon_tally_error(r, e);
     dgon_status st = dgon_error_write_for(out, e, mod_dgon_error_op(r));
     if (st != DGON_OK)
         return st;

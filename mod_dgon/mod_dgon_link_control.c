@@ -3,6 +3,7 @@
 #include "mod_dgon_pass.h"
 
 #include "dgon/control.h"
+#include "dgon/fleet.h"
 #include "dgon/op.h"
 
 #include <apr_strings.h>
@@ -90,6 +91,7 @@ static bool hello(mod_dgon_link *l, const dgon_ctl *c)
     l->index = index;
     e->link_at[index] = l;
     dgon_registry_count(e->registry, e->child, DGON_COUNT_LINKS, 1);
+    dgon_fleet_link_about(e->registry, index, c->version, c->os, l->r->useragent_ip);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, l->r,
                   "DGON0053: agent %s connected: %u slots, %u models", l->agent, c->slots,
                   c->model_count);

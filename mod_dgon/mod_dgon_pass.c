@@ -5,6 +5,7 @@
 #include "mod_dgon_body.h"
 #include "mod_dgon_error.h"
 #include "mod_dgon_models.h"
+#include "mod_dgon_tally.h"
 
 #include "dgon/multipart.h"
 
@@ -221,6 +222,7 @@ static bool find_model(asked *a)
         if (s->spec.model == DGON_NONE)
             return wrong(a, HTTP_NOT_FOUND, "model_not_found", "model",
                          "That model does not exist here; GET /v1/models lists those that do.");
+        s->tally->model = s->model;
     } else if (a->rule == NULL) {
         return wrong(a, HTTP_BAD_REQUEST, "missing_required_parameter", "model",
                      "'model' is missing: put that field before the file, or name it in "
@@ -268,6 +270,7 @@ static int ask(request_rec *r, mod_dgon_engine *engine, const mod_dgon_pass *rul
     dgon_pass_head_init(a.head);
     a.s = s;
     s->spec.op = DGON_OP_PASS;
+    s->tally->op = DGON_OP_PASS;
     if (!mod_dgon_body_is_sound(r, &a.e) || !find_name(&a) || !read_until(&a, HOLD_MAX) ||
         !find_model(&a) || !write_head(&a)) {
         if (!a.eos)

@@ -77,6 +77,7 @@ static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t 
         wslay_event_set_error(ctx, WSLAY_ERR_CALLBACK_FAILURE);
         return -1;
     }
+    ws->mc->engine->ws_out += n;
     return (ssize_t)n;
 }
 
@@ -126,6 +127,7 @@ static bool take(mod_dgon_ws *ws, const void *p, size_t n)
 {
     bool ok = true;
     ws->heard = ws->heard || n > 0;
+    ws->mc->engine->ws_in += n;
     ws->in = p;
     ws->in_len = n;
     while (ok && ws->in_len > 0 && !ws->stopped && wslay_event_get_read_enabled(ws->ctx))

@@ -93,21 +93,42 @@ static dgon_status write_object(dgon_buf *out, const dgon_error *e)
     return s;
 }
 
+static const char *const known[] = {
+    "-",
+    "other",
+    "cancelled",
+    "context_length_exceeded",
+    "invalid_type",
+    "invalid_value",
+    "model_not_found",
+    "no_capacity",
+    "not_opened",
+    "request_too_large",
+    "server_is_overloaded",
+    "server_restarting",
+    "timeout",
+    "unsupported_operation",
+    "unsupported_value",
+    "upstream_error",
+};
+#define KNOWN (sizeof known / sizeof known[0])
+
+unsigned dgon_error_code_number(const dgon_error *e)
+{
+    for (unsigned k = 2; k < KNOWN && e->code[0] != '\0'; k++)
+        if (strcmp(e->code, known[k]) == 0)
+            return k;
+    return e->code[0] != '\0';
+}
+
+const char *dgon_error_code_name(unsigned number)
+{
+    return known[number < KNOWN ? number : 1];
+}
+
 const char *dgon_error_code_for_log(const dgon_error *e)
 {
-    static const char *const known[] = {
-        "context_length_exceeded", "invalid_type",      "invalid_value",
-        "model_not_found",         "no_capacity",       "request_too_large",
-        "server_is_overloaded",    "server_restarting", "timeout",
-        "unsupported_operation",   "unsupported_value", "upstream_error",
-    };
-    if (e->code[0] == '\0')
-        return "-";
-    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
-        if (strcmp(e->code, known[k]) == 0)
-            return known[k];
-    }
-    return "other";
+    return known[dgon_error_code_number(e)];
 }
 
 dgon_status dgon_error_write(dgon_buf *out, const dgon_error *e)

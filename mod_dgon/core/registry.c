@@ -36,6 +36,10 @@ bool dgon_layout_plan(dgon_layout *l, const dgon_registry_conf *c)
     l->offer_words = (c->links + 63) / 64;
     l->children = place(&end, c->children, sizeof(dgon_layout_child), line);
     l->news = place(&end, c->children, l->news_stride, line);
+    l->metric_word = place(&end, DGON_METRICS_OTHER, 8, line);
+    l->metric_text = place(&end, DGON_METRICS_OTHER, 8 * DGON_LAYOUT_NAME_WORDS, line);
+    l->series = place(&end, (uint64_t)DGON_METRICS_MODELS * DGON_METRICS_OPS,
+                      sizeof(dgon_layout_series), DGON_LAYOUT_PAGE);
     l->model_word = place(&end, c->models, 8, line);
     l->model_text = place(&end, c->models, 8 * DGON_LAYOUT_NAME_WORDS, line);
     l->model = place(&end, c->models, sizeof(dgon_layout_model), line);
@@ -102,6 +106,9 @@ static void find_sections(dgon_registry *r)
     r->agent_names = (dgon_names){(_Atomic uint64_t *)(void *)(b + l->agent_word),
                                   (_Atomic uint64_t *)(void *)(b + l->agent_text), r->conf.links,
                                   DGON_LAYOUT_ID_WORDS};
+    r->metric_names = (dgon_names){(_Atomic uint64_t *)(void *)(b + l->metric_word),
+                                   (_Atomic uint64_t *)(void *)(b + l->metric_text),
+                                   DGON_METRICS_OTHER, DGON_LAYOUT_NAME_WORDS};
     r->link_word = (_Atomic uint64_t *)(void *)(b + l->link_word);
     r->job_word = (_Atomic uint64_t *)(void *)(b + l->job_word);
     r->arrival = (_Atomic uint64_t *)(void *)(b + l->arrival);

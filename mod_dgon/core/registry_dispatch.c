@@ -1,8 +1,12 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "registry_int.h"
 
 #include "dgon/sched.h"
 
 #include <string.h>
+#include <time.h>
 
 #define CHUNK    64u   /* candidates looked at in one call of the scheduler */
 #define LOST_MAX 1000u /* races lost in a row */
@@ -179,7 +183,8 @@ static bool walk_next(candidate_walk *k, uint32_t *link, uint64_t *word, uint32_
         *word = dgon_get(&k->r->link_word[i]);
         *agent = dgon_link_agent(k->r, i);
         *link = i;
-        if (dgon_linkw_state(*word) == DGON_LINK_OPEN && *agent != DGON_NONE)
+        if (dgon_linkw_state(*word) == DGON_LINK_OPEN && *agent != DGON_NONE &&
+            !dgon_agent_held(k->r, *agent))
             return true;
     }
 }
@@ -377,6 +382,13 @@ static void undo_dead_link(dgon_registry *r, uint32_t slot, uint64_t w, const ch
     }
 }
 
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
 static outcome bind(dgon_registry *r, uint32_t me, uint32_t slot, uint32_t model, uint64_t w)
 {
     dgon_jobw j = dgon_jobw_of(w);
@@ -398,6 +410,7 @@ static outcome bind(dgon_registry *r, uint32_t me, uint32_t slot, uint32_t model
         unreserve(r, c.agent, index, token);
         return LOST;
     }
+    atomic_store_explicit(&dgon_job_at(r, slot)->bound_us, now_us(), memory_order_relaxed);
     dgon_count_down(&r->waiting[model], 1);
     dgon_set(&dgon_agent_at(r, c.agent)->last, atomic_fetch_add(&r->head->dispatches, 1) + 1);
     uint64_t now = dgon_get(&r->link_word[c.link]);

@@ -4,6 +4,7 @@
 #define DGON_REGISTRY_INT_H
 
 #include "dgon/layout.h"
+#include "metrics_int.h"
 
 /* In the test build the k-th passed point ends the process, so that a kill between any two writes
  * can be tried. */
@@ -27,7 +28,7 @@ struct dgon_registry {
     dgon_registry_host host;
     dgon_layout at;
     dgon_layout_head *head;
-    dgon_names model_names, agent_names;
+    dgon_names model_names, agent_names, metric_names;
     _Atomic uint64_t *link_word, *job_word, *arrival, *waiting, *used;
     _Atomic uint32_t *job_model;
     uint32_t *surplus; /* audit: smallest surplus of each waiting count over the last rounds */
@@ -221,6 +222,12 @@ static inline _Atomic uint64_t *dgon_tokens_at(const dgon_registry *r, uint32_t 
     return (_Atomic uint64_t *)(void *)(r->base + r->at.tokens) +
            (uint64_t)agent * DGON_WIRE_SLOTS_MAX;
 }
+static inline dgon_layout_series *dgon_series_at(const dgon_registry *r, uint32_t name,
+                                                 dgon_metrics_op op)
+{
+    return (dgon_layout_series *)(void *)(r->base + r->at.series) +
+           (uint64_t)name * DGON_METRICS_OPS + op;
+}
 static inline dgon_layout_link *dgon_link_at(const dgon_registry *r, uint32_t i)
 {
     return (dgon_layout_link *)(void *)(r->base + r->at.link) + i;
@@ -256,6 +263,10 @@ static inline uint32_t dgon_link_agent(const dgon_registry *r, uint32_t link)
 {
     uint32_t a = atomic_load(&dgon_link_at(r, link)->agent);
     return a < r->conf.links ? a : DGON_NONE;
+}
+static inline bool dgon_agent_held(const dgon_registry *r, uint32_t agent)
+{
+    return atomic_load_explicit(&dgon_agent_at(r, agent)->held, memory_order_relaxed) != 0;
 }
 static inline bool dgon_ref_ok(const dgon_registry *r, dgon_job_ref ref)
 {
@@ -296,6 +307,11 @@ bool dgon_excluded(const dgon_registry *r, uint32_t slot, uint32_t agent);
 bool dgon_job_suits(const dgon_registry *r, uint32_t slot, uint32_t link, uint32_t model);
 
 /* ---- registry_models.c ---- */
+typedef struct dgon_offer {
+    uint32_t model, context, caps;
+    bool loaded;
+} dgon_offer;
+dgon_offer dgon_offer_of(uint64_t word);
 bool dgon_link_can(const dgon_registry *r, uint32_t link, uint32_t model, uint32_t need,
                    uint32_t context);
 
@@ -316,6 +332,10 @@ void dgon_job_drop(dgon_registry *r, uint32_t slot, uint64_t w);
 void dgon_link_shut(dgon_registry *r, uint32_t link);
 /* True when the job word names a link that is up and still the one it was bound to. */
 bool dgon_link_holds(const dgon_registry *r, dgon_jobw j);
+
+/* ---- registry_fleet.c ---- */
+/* The entry has a new owner: it has done nothing yet. */
+void dgon_agent_begin(dgon_registry *r, uint32_t agent);
 
 /* ---- registry_sweep.c ---- */
 /* Releases its jobs and closes its links. */

@@ -88,6 +88,8 @@ static void fill(dgon_registry *r, uint32_t slot, dgon_job_spec *spec)
     atomic_store_explicit(&j->agent, DGON_NONE, memory_order_relaxed);
     atomic_store_explicit(&j->need, spec->need, memory_order_relaxed);
     atomic_store_explicit(&j->context, spec->context, memory_order_relaxed);
+    atomic_store_explicit(&j->bound_us, 0, memory_order_relaxed);
+    atomic_store_explicit(&j->cancel, 0, memory_order_relaxed);
     j->first_token_ms = spec->first_token_ms;
     j->body_len = spec->body_len;
     j->created = spec->created;
@@ -202,6 +204,19 @@ void dgon_job_drop(dgon_registry *r, uint32_t slot, uint64_t w)
     if (dgon_jobw_of(w).phase == DGON_JOB_QUEUED && model != DGON_NONE)
         dgon_count_down(&r->waiting[model], 1);
     tell_link(r, slot, dgon_jobw_of(next));
+}
+
+uint64_t dgon_registry_bound_us(dgon_registry *r, dgon_job_ref ref)
+{
+    return dgon_ref_ok(r, ref) ? atomic_load_explicit(&dgon_job_at(r, ref.slot)->bound_us,
+                                                      memory_order_relaxed)
+                               : 0;
+}
+
+bool dgon_registry_cancel_asked(dgon_registry *r, dgon_job_ref ref)
+{
+    return dgon_ref_ok(r, ref) && atomic_load_explicit(&dgon_job_at(r, ref.slot)->cancel,
+                                                       memory_order_relaxed) == ref.gen;
 }
 
 void dgon_registry_release(dgon_registry *r, dgon_job_ref ref)

@@ -1,6 +1,7 @@
 #include "registry_int.h"
 
 #include <string.h>
+#include <time.h>
 
 #define TRIES 100u
 
@@ -39,6 +40,9 @@ void dgon_link_shut(dgon_registry *r, uint32_t link)
             w = dgon_get(&r->link_word[link]);
     }
     clear_offers(r, link);
+    uint32_t agent = dgon_link_agent(r, link);
+    if (agent != DGON_NONE)
+        atomic_store(&dgon_agent_at(r, agent)->seen, (uint32_t)time(NULL));
     uint32_t high = dgon_job_high(r);
     for (uint32_t i = 0; i < high; i++) {
         uint64_t jw = dgon_get(&r->job_word[i]);
@@ -114,6 +118,8 @@ static dgon_status open_once(dgon_registry *r, uint32_t me, const char *id, uint
     *agent = dgon_names_put(&r->agent_names, id, strlen(id), &name, &added);
     if (*agent == DGON_NONE)
         return DGON_EFULL;
+    if (added)
+        dgon_agent_begin(r, *agent);
     uint32_t i = claim_link(r, me, &w);
     if (i == DGON_NONE)
         return DGON_EFULL;
@@ -149,6 +155,7 @@ dgon_status dgon_registry_link_open(dgon_registry *r, uint32_t me, const char *a
             return st;
         set_slots(r, a, slots);
         dgon_busy_recount(r, a);
+        atomic_fetch_add(&dgon_agent_at(r, a)->opened, 1);
         return DGON_OK;
     }
     return DGON_EFULL;
@@ -195,6 +202,15 @@ void dgon_registry_link_close(dgon_registry *r, uint32_t link)
     uint32_t me = holder(r, link);
     dgon_link_shut(r, link);
     dgon_dispatch_all(r, me);
+}
+
+dgon_status dgon_registry_agent_name(dgon_registry *r, uint32_t agent,
+                                     char id[DGON_WIRE_ID_MAX + 1])
+{
+    if (!dgon_names_live(&r->agent_names, agent))
+        return DGON_ENOTFOUND;
+    dgon_names_text(&r->agent_names, agent, id);
+    return dgon_wire_is_agent_id(id, strlen(id)) ? DGON_OK : DGON_ENOTFOUND;
 }
 
 bool dgon_registry_link_probe(dgon_registry *r, uint32_t link)

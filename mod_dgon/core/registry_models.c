@@ -15,6 +15,14 @@ static uint32_t offer_model(uint64_t o)
     return (uint32_t)o & 0xffff;
 }
 
+dgon_offer dgon_offer_of(uint64_t o)
+{
+    return (dgon_offer){.model = offer_model(o),
+                        .context = (uint32_t)(o >> 32),
+                        .caps = (uint32_t)(o >> 17) & 0x7fff,
+                        .loaded = (o >> 16) & 1};
+}
+
 uint32_t dgon_registry_model(dgon_registry *r, const char *name, size_t n)
 {
     return n && n <= DGON_WIRE_NAME_MAX ? dgon_names_find(&r->model_names, name, n, NULL)

@@ -215,6 +215,8 @@ static bool agent_used(void *user, uint32_t agent)
 {
     const dgon_registry *r = user;
     uint32_t high = dgon_link_high(r);
+    if (dgon_agent_held(r, agent)) /* it shall be held when it comes back, too */
+        return true;
     for (uint32_t i = 0; i < high; i++)
         if (dgon_linkw_state(dgon_get(&r->link_word[i])) != DGON_LINK_FREE &&
             atomic_load(&dgon_link_at(r, i)->agent) == agent)
@@ -239,6 +241,13 @@ static uint32_t names_end(const dgon_names *t)
     return mark < t->n ? mark + 1 : mark;
 }
 
+static bool never(void *user, uint32_t i)
+{
+    (void)user;
+    (void)i;
+    return false;
+}
+
 static void reclaim_names(dgon_registry *r)
 {
     uint32_t end = names_end(&r->model_names);
@@ -250,6 +259,10 @@ static void reclaim_names(dgon_registry *r)
         else if (!live || ++r->idle[i] > IDLE_ROUNDS)
             dgon_names_reclaim(&r->model_names, i, model_used, r);
     }
+    end = names_end(&r->metric_names);
+    for (uint32_t i = 0; i < end; i++)
+        if (!dgon_names_live(&r->metric_names, i)) /* half-made by somebody who was killed */
+            dgon_names_reclaim(&r->metric_names, i, never, r);
     end = names_end(&r->agent_names);
     full = crowded(&r->agent_names, end);
     for (uint32_t i = 0; i < end; i++)

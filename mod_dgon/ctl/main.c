@@ -7,6 +7,15 @@
 #include <string.h>
 
 static const ctl_command commands[] = {
+    {"status", "", "agents, models and what has been done", ctl_status},
+    {"top", "[SECONDS | --once]", "the same again and again; q ends it", ctl_top},
+    {"agents", "", "agents alone", ctl_agents},
+    {"models", "", "models alone", ctl_models},
+    {"jobs", "", "requests that run or wait", ctl_jobs},
+    {"drain", "AGENT", "no new jobs for it; what runs goes on", ctl_drain},
+    {"undrain", "AGENT", "it gets jobs again", ctl_drain},
+    {"cancel", "JOB", "ends it, and tells its client so", ctl_cancel},
+    {"check", "", "what of the configuration will not hold", ctl_check},
     {NULL, NULL, NULL, NULL},
 };
 

@@ -14,6 +14,7 @@
 
 #define DGON_CHAT_ANSWER_MAX  (16u * 1024u * 1024u) /* a non-streamed answer */
 #define DGON_CHAT_CHOICES_MAX 128u                  /* in one answer, as OpenAI allows */
+#define DGON_CHAT_FINISH_MAX  23u                   /* letters of a finish_reason */
 
 typedef struct dgon_chat_usage {
     bool known;
@@ -59,7 +60,7 @@ typedef struct dgon_chat {
     dgon_chat_usage before; /* of those exchanges */
     dgon_chat_like like;
     uint32_t tokens;       /* chunks emitted that carry text, reasoning or a tool call */
-    char finish[24];       /* finish_reason of choice 0 */
+    char finish[DGON_CHAT_FINISH_MAX + 1]; /* finish_reason of choice 0 */
     dgon_chat_usage usage; /* of this exchange */
     int64_t load_ns, prompt_ns, eval_ns; /* backend's own timings, 0 = not told */
     unsigned bad_lines;                  /* malformed lines skipped in a row; 3 is an error */
@@ -103,5 +104,7 @@ DGON_MUST_USE dgon_status dgon_chat_end(dgon_chat *c, dgon_buf *end);
 /* The gateway's look at that payload, which is an agent's and so may be anything: the tokens that
  * the backend counted, 0 or more. False: it told none. */
 bool dgon_chat_end_tokens(const char *p, size_t n, int64_t *in, int64_t *out);
+/* Likewise the finish_reason. False: none, or not a word of small letters. */
+bool dgon_chat_end_finish(const char *p, size_t n, char finish[DGON_CHAT_FINISH_MAX + 1]);
 
 #endif

@@ -38,6 +38,9 @@ DGON_MUST_USE dgon_status dgon_error_write_event(dgon_buf *out, const dgon_error
 /* For logs: e->code if it is one of this list's, "-" if there is none, else "other". A code that a
  * backend chose may quote the prompt. Static string. */
 const char *dgon_error_code_for_log(const dgon_error *e);
+/* The same as a small number, for shared memory, and back. */
+unsigned dgon_error_code_number(const dgon_error *e);
+const char *dgon_error_code_name(unsigned number);
 
 /* Payload of a FAIL record, agent to gateway:
  * {"status":502,"code":…,"param":…,"message":…,"retryable":true,"requeue":false}, and

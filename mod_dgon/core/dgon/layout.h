@@ -8,6 +8,8 @@
  *   | children   [children] control word, sleep flag, counters: a line each                  |
  *   | news       [children] summary words, then one bit per job slot                         |
  *   +----------------------------------------------------------------------------------------+
+ *   | metrics    [512] name word (dense) | name text | counters of each operation            |
+ *   +----------------------------------------------------------------------------------------+
  *   | models     [models] name word (dense) | name text | info | waiting jobs (dense)        |
  *   | offers     [models] one bit per link: this link offers the model                       |
  *   +----------------------------------------------------------------------------------------+
@@ -44,6 +46,8 @@
 #define DGON_LAYOUT_ID_WORDS    (DGON_WIRE_ID_MAX / 4)   /* an agent's id, four bytes a word */
 #define DGON_LAYOUT_NAME_WORDS  (DGON_WIRE_NAME_MAX / 4) /* a model's name */
 #define DGON_LAYOUT_TRACEPARENT 56u
+#define DGON_LAYOUT_ABOUT_WORDS 16u /* what an agent says of itself */
+#define DGON_LAYOUT_RATES       16u /* models of an agent whose speed is known */
 
 typedef enum dgon_child_state {
     DGON_CHILD_FREE = 0,
@@ -95,9 +99,15 @@ typedef struct dgon_layout_model {
 typedef struct dgon_layout_agent {
     _Alignas(64) _Atomic uint32_t slots;
     _Atomic uint32_t slots_high;        /* no token at or above it was ever used */
+    _Atomic uint32_t held;              /* an administrator lets it have no new jobs */
+    _Atomic uint32_t seen;              /* unix seconds: when its last link was closed; 0: never */
+    _Atomic uint64_t opened;            /* links, ever */
+    _Atomic uint64_t good, failed;      /* attempts, ever */
+    _Atomic uint64_t error;             /* the last: unix seconds:32 | status:16 | code:16 */
     _Alignas(64) _Atomic uint64_t busy; /* count of valid tokens, a hint */
     _Atomic uint64_t last;              /* number of the last dispatch */
     _Atomic uint32_t next;              /* token freed last, a hint */
+    _Alignas(64) _Atomic uint64_t rate[DGON_LAYOUT_RATES]; /* model + 1:32 | tokens in 1000 s:32 */
 } dgon_layout_agent;
 
 /* One offer in one word, so that readers need no protocol: context:32 | caps:15 | loaded:1 |
@@ -108,6 +118,8 @@ typedef struct dgon_layout_link {
     _Atomic uint32_t probe;
     _Atomic uint32_t offers;
     _Atomic uint32_t opens; /* a bit for each DGON_NEED_RULE */
+    _Atomic int64_t since;  /* unix seconds */
+    _Alignas(64) _Atomic uint64_t about[DGON_LAYOUT_ABOUT_WORDS]; /* texts, a NUL behind each */
     _Alignas(64) _Atomic uint64_t offer[DGON_WIRE_MODELS_MAX];
 } dgon_layout_link;
 
@@ -120,14 +132,17 @@ typedef struct dgon_layout_job {
     uint64_t body_len;
     int64_t created;
     unsigned char id[16];
-    uint8_t op, attempt, stream, spare[5];
+    uint8_t op, attempt, stream, spare;
+    _Atomic uint32_t cancel;        /* the generation that an administrator wants to end */
     _Atomic uint32_t need, context; /* of dgon_job_spec */
     _Alignas(64) char traceparent[DGON_LAYOUT_TRACEPARENT];
+    _Atomic uint64_t bound_us; /* CLOCK_MONOTONIC, when it was bound; 0: it was not */
 } dgon_layout_job;
 
 /* Offsets of the sections, derived from conf alone. */
 typedef struct dgon_layout {
     uint64_t children, news, news_stride, news_summary;
+    uint64_t metric_word, metric_text, series;
     uint64_t model_word, model_text, model, waiting, offers, offer_words;
     uint64_t agent_word, agent_text, agent, tokens;
     uint64_t link_word, link;
@@ -139,8 +154,8 @@ _Static_assert(sizeof(dgon_layout_head) == 256, "head: four lines");
 _Static_assert(sizeof(dgon_layout_child) == 256, "child: word, sleep flag, counters apart");
 _Static_assert(DGON_COUNT_MAX <= 16, "counters of a child");
 _Static_assert(sizeof(dgon_layout_model) == 64, "model");
-_Static_assert(sizeof(dgon_layout_agent) == 128, "agent");
-_Static_assert(sizeof(dgon_layout_link) == 64 + 8 * DGON_WIRE_MODELS_MAX, "link");
+_Static_assert(sizeof(dgon_layout_agent) == 256, "agent");
+_Static_assert(sizeof(dgon_layout_link) == 192 + 8 * DGON_WIRE_MODELS_MAX, "link");
 _Static_assert(sizeof(dgon_layout_job) == 128, "job");
 _Static_assert(DGON_REGISTRY_CHILDREN_MAX <= 1u << 10, "child in 10 bits");
 _Static_assert(DGON_REGISTRY_LINKS_MAX <= 1u << 14, "link in 14 bits");

@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define DGON_REGISTRY_MAGIC        0x64676f6e2d726567ull
-#define DGON_REGISTRY_VERSION      5u
+#define DGON_REGISTRY_VERSION      6u
 #define DGON_REGISTRY_CHILDREN_MAX 1000u
 #define DGON_REGISTRY_LINKS_MAX    16000u
 #define DGON_REGISTRY_JOBS_MAX     1000000u
@@ -188,6 +188,10 @@ void dgon_registry_release(dgon_registry *r, dgon_job_ref ref);
 /* Any: the phase now; DGON_JOB_FREE when the ref is stale. *gone and *agent (DGON_NONE) may be
  * NULL. */
 dgon_job_phase dgon_registry_phase(dgon_registry *r, dgon_job_ref ref, bool *gone, uint32_t *agent);
+/* Client: CLOCK_MONOTONIC in microseconds when an agent's slot was found for it; 0: none was. */
+uint64_t dgon_registry_bound_us(dgon_registry *r, dgon_job_ref ref);
+/* Client: does an administrator want it to end? */
+bool dgon_registry_cancel_asked(dgon_registry *r, dgon_job_ref ref);
 /* 1 = next; 0 = does not wait. */
 uint32_t dgon_registry_position(dgon_registry *r, dgon_job_ref ref);
 dgon_ring dgon_registry_up(dgon_registry *r, uint32_t slot);   /* client -> link */
@@ -230,6 +234,9 @@ void dgon_registry_link_slots(dgon_registry *r, uint32_t link, uint32_t slots);
 void dgon_registry_link_drain(dgon_registry *r, uint32_t link);
 /* Jobs still standing on it are finished as lost; then the slot is free. */
 void dgon_registry_link_close(dgon_registry *r, uint32_t link);
+/* Any: the id of an agent (see dgon_registry_phase). DGON_ENOTFOUND. */
+DGON_MUST_USE dgon_status dgon_registry_agent_name(dgon_registry *r, uint32_t agent,
+                                                   char id[DGON_WIRE_ID_MAX + 1]);
 /* Engine, tick: was a probe asked for (another instance wants this agent's name)? Clears it. */
 bool dgon_registry_link_probe(dgon_registry *r, uint32_t link);
 
@@ -245,6 +252,10 @@ typedef enum dgon_count {
     DGON_COUNT_DROPPED, /* records of jobs that were not the agent's, or late */
     DGON_COUNT_LINKS,   /* links ever opened */
     DGON_COUNT_SWEPT,   /* dead children finished */
+    DGON_COUNT_ABORT_NODE,     /* answers that broke off: the agent or its backend failed */
+    DGON_COUNT_ABORT_DEADLINE, /* or a deadline passed */
+    DGON_COUNT_WS_IN,          /* bytes on links */
+    DGON_COUNT_WS_OUT,
     DGON_COUNT_MAX
 } dgon_count;
 /* Per child, summed when read; kept when a child slot is reused. */
