@@ -182,12 +182,12 @@ static int status_hook(request_rec *r, int flags)
     static const struct {
         const char *key, *text;
         dgon_count what;
-    } counts[] = {{"DgonJobs", "requests that became jobs", DGON_COUNT_JOBS},
-                  {"DgonJobsOk", "ended well", DGON_COUNT_OK},
-                  {"DgonJobsFailed", "failed", DGON_COUNT_FAILED},
-                  {"DgonJobsCancelled", "clients that went", DGON_COUNT_CANCELLED},
-                  {"DgonJobsRefused", "refused for want of room", DGON_COUNT_REFUSED},
-                  {"DgonRetries", "further attempts", DGON_COUNT_RETRIES}};
+    } counts[] = {{"Jobs", "requests that became jobs", DGON_COUNT_JOBS},
+                  {"JobsOk", "ended well", DGON_COUNT_OK},
+                  {"JobsFailed", "failed", DGON_COUNT_FAILED},
+                  {"JobsCancelled", "clients that went", DGON_COUNT_CANCELLED},
+                  {"JobsRefused", "refused for want of room", DGON_COUNT_REFUSED},
+                  {"Retries", "further attempts", DGON_COUNT_RETRIES}};
     mod_dgon_engine *e = mod_dgon_engine_get();
     dgon_registry_gauges g;
     if (e == NULL)
@@ -208,7 +208,7 @@ static int status_hook(request_rec *r, int flags)
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         apr_uint64_t n = dgon_registry_total(e->registry, counts[i].what);
         if (flags & AP_STATUS_SHORT)
-            ap_rprintf(r, "%s: %" APR_UINT64_T_FMT "\n", counts[i].key, n);
+            ap_rprintf(r, "Dgon%s: %" APR_UINT64_T_FMT "\n", counts[i].key, n);
         else
             ap_rprintf(r, "<dt>%" APR_UINT64_T_FMT " %s</dt>\n", n, counts[i].text);
     }

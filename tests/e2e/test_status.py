@@ -1,13 +1,16 @@
 """What is going on: JSON, live, as a page, in mod_status; health; what administrators do by the socket and by HTTP."""
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 import html.parser
 import json
-import os
+import pathlib
 import re
 import socket
 import subprocess
+import tempfile
 import time
 
 import httpx
@@ -41,18 +44,16 @@ CTL = env.OBJ / "mod_dgon/ctl/dgonctl"
 
 def conf(tmp):
     users = tmp / "users"
-    users.write_text("root:{SHA}" + __import__("base64").b64encode(__import__("hashlib").sha1(b"pass").digest()).decode() + "\n")
+    users.write_text("root:{SHA}" + base64.b64encode(hashlib.sha1(b"pass").digest()).decode() + "\n")
     users.chmod(0o644)
     tmp.chmod(0o755)
     return CONF.format(modules=env.modules_dir(), users=users)
 
 
 @pytest.fixture(scope="module", params=["event", "worker"])
-def stack(request, make_stack, tmp_path_factory):
-    tmp = tmp_path_factory.mktemp("status")
-    for d in (tmp, *list(tmp.parents)[:2]):
-        os.chmod(d, 0o755)
-    return make_stack(conf=conf(tmp), mpm=request.param, slots=4, threads=24)
+def stack(request, make_stack):
+    with tempfile.TemporaryDirectory(prefix="dgon-users-") as place:  # httpd's children read it, as their own user
+        yield make_stack(conf=conf(pathlib.Path(place)), mpm=request.param, slots=4, threads=24)
 
 
 @pytest.fixture
