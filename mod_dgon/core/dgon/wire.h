@@ -16,7 +16,8 @@
  *       [A-Za-z0-9._-]{1,64}.
  *   {"type":"models","models":[MODEL,...]}
  *       Replaces the whole list. "allow" in it or in hello: what the node's owner has opened, a list
- *       as in pass.h.
+ *       as in pass.h. "pull" in either: it takes jobs of op "load"; true: the owner lets it get models
+ *       that it does not have.
  *   {"type":"capacity","slots":4}
  *       The number of slots changed.
  *   {"type":"draining"}
@@ -36,7 +37,8 @@
  *       in BODY records; deadline: ms for the first token, a hint. op "pass" has "http" as well, the
  *       head of the request (pass.h), perhaps no model, and an open body: it ends with an empty
  *       BODY record, and the gateway sends no more than DGON_WIRE_BODY_WINDOW bytes of it before
- *       the agent's CREDIT. traceparent (W3C) is added when the client sent one.
+ *       the agent's CREDIT. op "load" has no model here: its body and events are those of load.h.
+ *       traceparent (W3C) is added when the client sent one.
  *   {"type":"goaway","reason":"restart","drain":30}
  *       This process ends within `drain` seconds: dial a new link now. Jobs go on coming on this
  *       one until the agent answers `draining`, which it does once another link takes jobs or none
