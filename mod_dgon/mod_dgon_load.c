@@ -144,6 +144,16 @@ static void fail(part *p, const char *why)
     p->ended = true;
 }
 
+static const char *why_broken(const mod_dgon_stream *s)
+{
+    if (s->error.http == 0)
+        return "The agent's answer was not valid.";
+    /* the link may end a moment before we do */
+    return mod_dgon_engine_leaving(s->engine) && s->error.http >= HTTP_BAD_GATEWAY
+               ? "The gateway restarts. Ask again."
+               : s->error.message;
+}
+
 static void look_at(load *l, part *p, uint64_t *due)
 {
     mod_dgon_stream *s = p->stream;
@@ -157,8 +167,7 @@ static void look_at(load *l, part *p, uint64_t *due)
     if (!take_lines(p))
         fail(p, "The agent's answer was not valid.");
     else if (how == PUMP_BROKEN)
-        fail(p,
-             s->error.message[0] != '\0' ? s->error.message : "The agent's answer was not valid.");
+        fail(p, why_broken(s));
     else if (how == PUMP_ENDED && !dgon_load_is_last(p->now.state))
         fail(p, "The agent ended without saying whether the model is loaded.");
     p->ended |= how == PUMP_ENDED;
@@ -326,14 +335,10 @@ static int run(load *l)
 
 /* ---- the request ---- */
 
-static bool read_ask(request_rec *r, load *l, dgon_error *e)
+static bool read_ask(load *l, const dgon_buf *body, dgon_error *e)
 {
-    dgon_buf body;
-    dgon_buf_init(&body, DGON_LOAD_BODY_MAX);
-    bool ok = mod_dgon_body_read(r, DGON_LOAD_BODY_MAX, &body, e) &&
-              dgon_load_ask_in(body.data != NULL ? body.data : "", body.len, l->model, &l->wanted,
-                               e) == DGON_OK;
-    dgon_buf_fini(&body);
+    bool ok = dgon_load_ask_in(body->data != NULL ? body->data : "", body->len, l->model,
+                               &l->wanted, e) == DGON_OK;
     if (ok && mod_dgon_alias_find(l->s->conf->aliases, l->model, strlen(l->model)) >= 0) {
         dgon_error_set(e, HTTP_BAD_REQUEST, "invalid_value", "model_name",
                        "'%s' is an alias (DgonAlias): name the model itself.", l->model);
@@ -354,7 +359,7 @@ static bool may_begin(load *l, dgon_error *e)
     return false;
 }
 
-static int ask(request_rec *r, mod_dgon_engine *engine)
+static int ask(request_rec *r, mod_dgon_engine *engine, const dgon_buf *body)
 {
     dgon_error e;
     load *l = apr_pcalloc(r->pool, sizeof(*l));
@@ -366,7 +371,7 @@ static int ask(request_rec *r, mod_dgon_engine *engine)
     s->streaming = accept != NULL && strstr(accept, "application/x-ndjson") != NULL;
     s->tally->stream = s->streaming;
     s->now = mod_dgon_now_ms();
-    if (!read_ask(r, l, &e) || !choose(l, &e) || !may_begin(l, &e))
+    if (!read_ask(l, body, &e) || !choose(l, &e) || !may_begin(l, &e))
         return mod_dgon_api_refuse(r, &e);
     memcpy(s->model, l->model, sizeof(s->model));
     s->tally->model = s->model;
@@ -379,9 +384,26 @@ static int ask(request_rec *r, mod_dgon_engine *engine)
     return status;
 }
 
+int mod_dgon_load_asked(request_rec *r, mod_dgon_engine *engine, const dgon_buf *body)
+{
+    dgon_error e;
+    int status;
+    if (atomic_fetch_add(&loads, 1) < LOADS_MAX) {
+        status = ask(r, engine, body);
+    } else {
+        dgon_error_set(&e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
+                       "%u models are being loaded already. Try again later.", LOADS_MAX);
+        e.retry_after = 10;
+        status = mod_dgon_api_refuse(r, &e);
+    }
+    atomic_fetch_sub(&loads, 1);
+    return status;
+}
+
 int mod_dgon_load(request_rec *r, mod_dgon_engine *engine)
 {
     dgon_error e;
+    dgon_buf body;
     if (r->method_number != M_POST)
         return mod_dgon_api_not_allowed(r, "POST");
     if (r->user == NULL) {
@@ -394,15 +416,10 @@ int mod_dgon_load(request_rec *r, mod_dgon_engine *engine)
                        "Send the question as Content-Type: application/json.");
         return mod_dgon_api_refuse(r, &e);
     }
-    int status;
-    if (atomic_fetch_add(&loads, 1) < LOADS_MAX) {
-        status = ask(r, engine);
-    } else {
-        dgon_error_set(&e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
-                       "%u models are being loaded already. Try again later.", LOADS_MAX);
-        e.retry_after = 10;
-        status = mod_dgon_api_refuse(r, &e);
-    }
-    atomic_fetch_sub(&loads, 1);
+    dgon_buf_init(&body, DGON_LOAD_BODY_MAX);
+    int status = mod_dgon_body_read(r, DGON_LOAD_BODY_MAX, &body, &e)
+                     ? mod_dgon_load_asked(r, engine, &body)
+                     : mod_dgon_api_refuse(r, &e);
+    dgon_buf_fini(&body);
     return status;
 }

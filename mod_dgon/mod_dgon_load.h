@@ -4,6 +4,7 @@
 
 #include "mod_dgon_engine.h"
 
+#include "dgon/buf.h"
 #include "dgon/wire.h"
 
 /* What every agent offers that loads models on request, among its models; no model's name, so no
@@ -35,5 +36,7 @@ const apr_array_header_t *mod_dgon_load_candidates(mod_dgon_engine *e, apr_pool_
 /* Worker: it waits here until all is done, and passes progress on if the client takes lines.
  * Refuses whom httpd has not authenticated. Returns what the handler must return. */
 int mod_dgon_load(request_rec *r, mod_dgon_engine *e);
+/* The same for who has authenticated the user and read the body. */
+int mod_dgon_load_asked(request_rec *r, mod_dgon_engine *e, const dgon_buf *body);
 
 #endif

@@ -15,6 +15,7 @@ static const ctl_command commands[] = {
     {"drain", "AGENT", "no new jobs for it; what runs goes on", ctl_drain},
     {"undrain", "AGENT", "it gets jobs again", ctl_drain},
     {"cancel", "JOB", "ends it, and tells its client so", ctl_cancel},
+    {"load", "MODEL [--agents N]", "N agents load it; needs --url", ctl_load},
     {"check", "", "what of the configuration will not hold", ctl_check},
     {NULL, NULL, NULL, NULL},
 };

@@ -30,6 +30,14 @@ LoadModule auth_basic_module {modules}/mod_auth_basic.so
     AuthUserFile "{users}"
     Require valid-user
 </Location>
+<Location "/dgon/admin">
+    SetHandler dgon-admin
+    AuthType Basic
+    AuthName admins
+    AuthBasicProvider file
+    AuthUserFile "{users}"
+    Require valid-user
+</Location>
 DgonQueueTimeout 2s
 DgonDrainTimeout 2s
 DgonTokenGapTimeout 5s
@@ -478,3 +486,56 @@ def test_only_so_many_at_once(users):
         assert f.post("cold").status_code == 200
     finally:
         f.stop()
+
+
+def ctl(fleet, tmp_path, *args, path="/dgon/admin", code=0, json=False):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login root password pass\n")
+    run = subprocess.run([CTL, *(["--json"] if json else []), "--url", fleet.url + path, "load", *args], capture_output=True, text=True, timeout=30,
+                         env=env.environment(NETRC=str(tmp_path / "netrc"), **env.sanitizer()))
+    assert run.returncode == code, (run.returncode, run.stdout, run.stderr)
+    return run.stdout if code in (0, 1) and run.stdout else run.stderr
+
+
+@pytest.mark.parametrize("path", ["/dgon/admin", "/scheduler/init"])
+def test_dgonctl(fleet, tmp_path, path):
+    fleet.add("a", Ollama(["cold"]))
+    fleet.add("b", Ollama(["cold"], fails="no room"))
+    out = ctl(fleet, tmp_path, "cold", path=path)
+    assert [line.split() for line in out.splitlines()[:3]] == [["a", "waiting"], ["a", "loading"], ["a", "loaded"]]
+    assert "cold is loaded by 1 of 1 agents" in out
+    out = ctl(fleet, tmp_path, "cold", "--agents", "3", path=path, code=1)
+    assert ": no room" in out and "loaded by 1 of 3 agents. Only 2" in out
+    lines = [json.loads(line) for line in ctl(fleet, tmp_path, "cold", "--agents", "2", path=path, code=1, json=True).splitlines()]
+    assert lines[-1]["data"]["done"] and lines[-1]["data"]["loaded"] == 1 and all(line["type"] == "scheduler_init" for line in lines)
+    assert "No agent has the model" in ctl(fleet, tmp_path, "nothing", path=path, code=4)
+    assert "--agents is a number" in ctl(fleet, tmp_path, "cold", "--agents", "x", path=path, code=2)
+
+
+def test_dgonctl_without_url(fleet):
+    run = subprocess.run([CTL, "--socket", fleet.gateway.dir / "admin.sock", "load", "cold"], capture_output=True, text=True, timeout=10,
+                         env=env.environment(**env.sanitizer()))
+    assert run.returncode == 2 and "--url" in run.stderr
+
+
+@pytest.mark.timeout(400)
+def test_a_real_ollama(users, tmp_path):
+    """Cold, loaded by us and so said by Ollama; one it cannot get."""
+    f = Fleet("test_load_models-ollama", users)
+    server = None
+    try:
+        server = real_servers.start_ollama(tmp_path, "tiny-chat", "tiny-embed")
+        f.agents["a"] = env.Agent(f.gateway, server.url, id="a", kind="auto", slots=4, more="pull = yes\nkeep_alive = -1\n")
+        f.agents["a"].start("tiny-embed:latest")
+        assert not any(m["loaded"] for m in f.agent("a")["models"])
+        for model in ("tiny-chat", "tiny-embed"):
+            of, last = f.load(model)
+            assert last["loaded"] == 1 and states(of["a"]) in (["waiting", "loading", "loaded"], ["loading", "loaded"], ["waiting", "loaded"]), of
+        loaded = {m["name"] for m in httpx.get(server.url + "/api/ps", trust_env=False).json()["models"]}
+        assert loaded == {"tiny-chat:latest", "tiny-embed:latest"}
+        env.wait_for(lambda: all(m["loaded"] for m in f.agent("a")["models"]), what="the list says so")
+        of, last = f.load("127.0.0.1:1/nobody/nothing:1b")  # no such registry
+        assert last["loaded"] == 0 and of["a"][-1]["state"] == "failed" and of["a"][-1]["reason"], of
+    finally:
+        f.stop()
+        if server:
+            server.stop()
