@@ -202,7 +202,7 @@ mod_dgon_engine *mod_dgon_api_engine(request_rec *r, const char *handler, int *s
         return NULL;
     }
     mod_dgon_engine *engine = mod_dgon_engine_get();
-    if (engine != NULL)
+    if (engine != NULL && mod_dgon_error_is_api(handler))
         mod_dgon_tally_begin(r, engine);
     if (engine != NULL && !atomic_load(&engine->stopping))
         return engine;

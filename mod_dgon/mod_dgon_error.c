@@ -66,12 +66,24 @@ static const char *handler_of(request_rec *r)
     return core->handler;
 }
 
-bool mod_dgon_error_is_ours(request_rec *r)
+bool mod_dgon_error_is_api(const char *handler)
+{
+    return strcmp(handler, "dgon-api") == 0 || strcmp(handler, "dgon-ollama") == 0 ||
+           strcmp(handler, "dgon-pass") == 0;
+}
+
+bool mod_dgon_error_for_api(request_rec *r)
 {
     const char *handler = handler_of(r);
-    return handler != NULL &&
-           (strcmp(handler, "dgon-api") == 0 || strcmp(handler, "dgon-ollama") == 0 ||
-            strcmp(handler, "dgon-pass") == 0);
+    return handler != NULL && mod_dgon_error_is_api(handler);
+}
+
+bool mod_dgon_error_is_ours(request_rec *r)
+{
+    const char *handler = handler_of(r), *accept = apr_table_get(r->headers_in, "Accept");
+    if (handler == NULL || strncmp(handler, "dgon-", 5) != 0)
+        return false;
+    return mod_dgon_error_is_api(handler) || accept == NULL || strstr(accept, "text/html") == NULL;
 }
 
 dgon_op mod_dgon_error_op(request_rec *r)

@@ -10,7 +10,11 @@
 
 /* An operation of the API whose errors the path of r wants. */
 dgon_op mod_dgon_error_op(request_rec *r);
-/* Is r in a location of one of our APIs? Also before the handler is known. */
+/* Does a handler of this name answer for models; does r's? */
+bool mod_dgon_error_is_api(const char *handler);
+bool mod_dgon_error_for_api(request_rec *r);
+/* Is r in a location of one of our APIs, or of another handler of ours and no browser's? Also
+ * before the handler is known. */
 bool mod_dgon_error_is_ours(request_rec *r);
 /* Worker: answers r with the error; returns what the handler must return (OK: the answer is
  * written). */
