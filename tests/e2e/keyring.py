@@ -1,6 +1,8 @@
 """Files of API keys, made by dgonctl as an administrator would."""
 
+import base64
 import grp
+import hashlib
 import json
 import os
 import shutil
@@ -53,6 +55,11 @@ class Keyring:
 
 def bearer(key):
     return {"Authorization": f"Bearer {key}"}
+
+
+def sha(password):
+    """As htpasswd -s writes it."""
+    return "{SHA}" + base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
 
 
 def modules(*names):

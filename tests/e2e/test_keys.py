@@ -1,8 +1,6 @@
 """API keys: who has a good one comes in, nobody else, whatever the file is done to while httpd runs."""
 
 import asyncio
-import base64
-import hashlib
 import os
 import subprocess
 import time
@@ -22,10 +20,6 @@ OUT = 2  # s: a revoked key is out by then
 KINDS = {"event": {}, "worker": {"mpm": "worker"}, "http2": {"http2": True, "tls": True}}
 
 
-def sha(password):
-    return "{SHA}" + base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
-
-
 def bcrypt(user, password):
     return subprocess.run(["htpasswd", "-nbB", "-C", "10", user, password], check=True, capture_output=True, text=True).stdout.strip()
 
@@ -33,7 +27,7 @@ def bcrypt(user, password):
 @pytest.fixture(scope="module")
 def ring():
     ring = keyring.Keyring("test_keys")
-    (ring.dir / "users").write_text(f"page:{sha('word')}\nrobot:{sha('a.b')}\n{bcrypt('slow', 'secret')}\n")
+    (ring.dir / "users").write_text(f"page:{keyring.sha('word')}\nrobot:{keyring.sha('a.b')}\n{bcrypt('slow', 'secret')}\n")
     return ring
 
 
