@@ -199,6 +199,7 @@ mod_dgon_engine *mod_dgon_api_engine(request_rec *r, const char *handler, int *s
         return NULL;
     }
     if (mod_dgon_cors_is_foreign(r)) {
+        r->connection->keepalive = AP_CONN_CLOSE; /* its body is not waited for */
         dgon_error_set(&e, HTTP_FORBIDDEN, "cross_site_request", NULL,
                        "A page of another site sent this. If it may, name its origin in "
                        "DgonCorsOrigin.");

@@ -122,7 +122,9 @@ def wait_status(http, key, wanted, seconds=OUT):
 
 
 def wait_in(http, key):
-    wait_status(http, key, 200)
+    """Until both children look at the file at the next request."""
+    time.sleep(1.1)
+    assert status(http, key) == 200
     return key
 
 
