@@ -19,8 +19,9 @@ typedef enum mod_dgon_verdict {
     MOD_DGON_KEY_BROKEN   /* libcrypto failed */
 } mod_dgon_verdict;
 
-/* Configuration: reads the file. The same path gives the same object; it lives as long as the
- * configuration. NULL: *wrong says what is wrong with it. */
+/* Configuration: reads the file. The same path gives the same object, also after a restart, when
+ * the file may be bad: the keys of before stay then, and the log says so. NULL: *wrong says what is
+ * wrong with a file that was never good. */
 mod_dgon_keyfile *mod_dgon_keyfile_open(cmd_parms *cmd, const char *path, const char **wrong);
 /* child_init: says it loudly if the child's user cannot read them. */
 void mod_dgon_keyfile_child(server_rec *s);

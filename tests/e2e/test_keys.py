@@ -252,6 +252,33 @@ def test_damaged_file(stack, http, ring):
         broken(ring, http, key, unreadable, "Permission denied", stack)
 
 
+def test_restart_with_a_damaged_file(make_stack):
+    """A restart that meets a file written by half serves on with the keys of before, and takes the next good file."""
+    ring = keyring.Keyring("test_keys-restart")
+    key = ring.add("lasting")
+    s = make_stack(conf=f'{keyring.modules("authz_user")}<Location "/key/v1">\nSetHandler dgon-api\nAuthType Bearer\nDgonKeyFile {ring.path}\nRequire valid-user\n</Location>')
+    s.gateway.expect("DGON0201")
+
+    def ask(k=key):
+        with httpx.Client(base_url=s.url, trust_env=False) as http:
+            return status(http, k)
+
+    assert ask() == 200
+    good = ring.path.read_text()
+    ring.edit(lambda text: text[:-9])
+    old = set(s.gateway.worker_pids())
+    s.gateway.graceful()
+    env.wait_for(lambda: s.gateway.worker_pids() and not old & set(s.gateway.worker_pids()), 20, "new children")
+    assert "written by half" in s.gateway.log.read_text() and [ask() for _ in range(10)] == [200] * 10
+    ring.edit(lambda _: good)
+    new = ring.add("newer")
+    env.wait_for(lambda: [ask(new) for _ in range(10)] == [200] * 10, 5, "the new key in all children")
+    ring.run("revoke", "lasting")
+    s.gateway.graceful()
+    time.sleep(OUT)
+    assert [ask() for _ in range(10)] == [401] * 10
+
+
 def test_unreadable_child(make_stack):
     """Root can read what httpd's user cannot: said at start."""
     if os.getuid() != 0:
