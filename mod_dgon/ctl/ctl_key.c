@@ -21,7 +21,8 @@ typedef struct job {
     const ctl *c;
     const char *id, *file;
     const char *expires, *models, *comment; /* options as given; NULL: not given */
-    dgon_buf text;                          /* the file's content */
+    bool is_new;                            /* the file: it was not there */
+    dgon_buf text;                          /* its content */
     dgon_keys keys;
 } job;
 
@@ -58,7 +59,8 @@ static int load(job *j, bool may_be_missing)
     char why[DGON_FILE_WHY], what[DGON_KEYS_WHY];
     dgon_buf_init(&j->text, DGON_KEYS_FILE_MAX);
     dgon_status s = dgon_file_read(j->file, FORBIDDEN, &j->text, NULL, why);
-    if (s != DGON_OK && !(s == DGON_ENOTFOUND && may_be_missing))
+    j->is_new = s == DGON_ENOTFOUND && may_be_missing;
+    if (s != DGON_OK && !j->is_new)
         return ctl_fail(CTL_FAILED, "%s", why);
     if (dgon_keys_parse(&j->keys, j->text.data != NULL ? j->text.data : "", j->text.len, what) !=
         DGON_OK)
@@ -166,16 +168,15 @@ static int add(job *j)
     if (dgon_keys_find(&j->keys, j->id, strlen(j->id)) != NULL)
         return ctl_fail(CTL_FAILED, "%s holds a key \"%s\" already: rotate or revoke it", j->file,
                         j->id);
-    bool first = j->text.len == 0;
     dgon_status s = dgon_key_make(secret, key.hash);
-    if (s == DGON_OK && first)
+    if (s == DGON_OK && j->text.len == 0)
         s = dgon_buf_adds(&j->text,
                           "# id, SHA-256 of the secret, expires, models, created, comment; "
                           "changed by dgonctl key\n");
     if (s == DGON_OK)
         s = dgon_key_write(&j->text, &key);
     int rc = save(j, &j->text, s);
-    if (rc == CTL_OK && first)
+    if (rc == CTL_OK && j->is_new)
         (void)fprintf(stderr, "Let httpd's user read it: chgrp www-data %s\n", j->file);
     return rc == CTL_OK ? print_new(j, &key, secret) : rc;
 }
