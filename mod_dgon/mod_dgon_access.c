@@ -6,6 +6,7 @@
 
 #include <ap_provider.h>
 #include <http_core.h>
+#include <http_protocol.h>
 #include <http_request.h>
 #include <mod_auth.h>
 #include <apr_strings.h>
@@ -20,6 +21,7 @@
 typedef struct record {
     bool asked;         /* a Require dgon-model was looked at */
     const char *model;  /* known now; NULL: not yet */
+    int no_login;       /* the status with which a login failed that only some models need */
     const char *models; /* that the user is restricted to; "": all */
 } record;
 
@@ -135,18 +137,25 @@ static authz_status check_authorization(request_rec *r, const char *line, const 
     return AUTHZ_DENIED;
 }
 
-/* As httpd's ap_process_request_internal does it. */
-static int authorize(request_rec *r)
+/* As httpd's ap_process_request_internal does it. A user that is there was checked: one that was
+ * not does not stay. */
+static int authorize(request_rec *r, record *a)
 {
+    if (r->user != NULL && apr_table_get(r->notes, AP_GET_BASIC_AUTH_PW_NOTE) != NULL)
+        r->user = NULL; /* somebody has read the header, no more */
     if (r->user != NULL)
         return ap_run_auth_checker(r);
     int status = ap_run_access_checker_ex(r);
     if (status != DECLINED)
         return status;
-    status = ap_run_check_user_id(r);
-    if (status != OK)
-        return status == DECLINED ? HTTP_INTERNAL_SERVER_ERROR : status;
-    return r->user != NULL ? ap_run_auth_checker(r) : HTTP_INTERNAL_SERVER_ERROR;
+    if (a->no_login == 0) {
+        status = ap_run_check_user_id(r);
+        if (status == OK && r->user != NULL)
+            return ap_run_auth_checker(r);
+        r->user = NULL;
+        a->no_login = ap_is_HTTP_ERROR(status) ? status : HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return a->no_login;
 }
 
 /* Quietly: httpd has logged its own decision, and one that belongs to a model is not its news. At
@@ -161,7 +170,7 @@ static int decide(request_rec *r, record *a, const char *model)
             r->log = &quiet;
         a->model = model;
         apr_table_set(r->notes, MODEL_NOTE, model);
-        status = authorize(r);
+        status = authorize(r, a);
         a->model = NULL;
         r->log = before;
         if (status != OK && r->user != NULL) /* no login would help */
@@ -179,6 +188,7 @@ bool mod_dgon_access_sees(request_rec *r, const char *model)
         return true;
     bool sees = decide(r, a, model) == OK;
     apr_table_unset(r->notes, MODEL_NOTE);
+    apr_table_unset(r->err_headers_out, "WWW-Authenticate");
     return sees;
 }
 

@@ -56,6 +56,17 @@ def conf(ring):
     Require dgon-model small
     Require ip 127.0.0.1
 </Location>
+<Location "/late/v1">
+    SetHandler dgon-api
+    {basic}
+    <RequireAny>
+        <RequireAll>
+            Require all granted
+            Require not dgon-model big*
+        </RequireAll>
+        Require valid-user
+    </RequireAny>
+</Location>
 <Location "/open">
     SetHandler dgon-pass
     {basic}
@@ -185,6 +196,21 @@ def test_without_a_user(stack, http):
     assert listed(http, "near", None) == MODELS
 
 
+def test_login_for_some_models(stack, http):
+    """Anybody, but who wants what is big logs in: that is known late, and a wrong password is no login then either."""
+    stack.gateway.expect("AH01617")
+    for user in (None, BOB, ("bob", "wrong")):
+        assert ask(http, "late", "small", user).status_code == 200
+        r = http.get("/late/v1/models", auth=user)
+        assert r.status_code == 200 and "www-authenticate" not in r.headers
+        assert {m["id"] for m in r.json()["data"]} == (MODELS if user == BOB else MODELS - {"big", "bigger"}), user
+        r = ask(http, "late", "bigger", user)
+        if user == BOB:
+            assert r.status_code == 200
+        else:
+            assert r.status_code == 401 and r.json()["error"]["code"] == "invalid_api_key" and r.headers["www-authenticate"].startswith("Basic")
+
+
 def test_keys(stack, http, ring):
     """A key's own models, beside what the location says; through a real SDK."""
     kind = stack.gateway.mpm + ("-h2" if stack.gateway.http2 else "")
@@ -272,8 +298,8 @@ def test_passed_on(stack, http):
 def test_in_the_log(stack, http):
     """A refusal is one line, of level info, with user and model; the note is there for CustomLog."""
     refused(ask(http, "any", "bigger", BOB), "bob", "bigger")
-    lines = [x for x in stack.gateway.log.read_text().splitlines() if "model bigger" in x]
-    assert lines and all("DGON0211" in x and ":info]" in x and "user bob" in x for x in lines)
+    lines = [x for x in stack.gateway.log.read_text().splitlines() if "user bob may not use model bigger" in x]
+    assert lines and all("DGON0211" in x and ":info]" in x for x in lines)
     assert "AH01631" not in stack.gateway.log.read_text()
 
 
