@@ -32,11 +32,20 @@ struct mod_dgon_keyfile {
 };
 
 /* They outlive a restart, for the keys that are good when the file is not: httpd would end. */
+typedef struct kept {
+    size_t size; /* of one, as the module that made them had it */
+    mod_dgon_keyfile *first;
+} kept;
+
 static mod_dgon_keyfile **files(void)
 {
     static const char name[] = "mod_dgon_keyfile " MOD_DGON_VERSION;
-    mod_dgon_keyfile **list = ap_retained_data_get(name);
-    return list != NULL ? list : ap_retained_data_create(name, sizeof(*list));
+    kept *k = ap_retained_data_get(name);
+    if (k == NULL || k->size != sizeof(mod_dgon_keyfile)) {
+        k = ap_retained_data_create(name, sizeof(*k));
+        k->size = sizeof(mod_dgon_keyfile);
+    }
+    return &k->first;
 }
 
 /* Reads and parses. DGON_OK: *keys is the caller's. Else `why` says it, with file and line. */
@@ -108,10 +117,14 @@ static mod_dgon_keyfile *find(const char *path)
 
 static mod_dgon_keyfile *make(apr_pool_t *p, const char *path)
 {
+    pthread_rwlockattr_t writer_first; /* readers that never cease must not keep a revoked key */
     mod_dgon_keyfile *f = apr_pcalloc(p, sizeof(*f));
     f->path = apr_pstrdup(p, path);
     atomic_flag_clear(&f->looking);
-    return pthread_rwlock_init(&f->lock, NULL) == 0 ? f : NULL;
+    (void)pthread_rwlockattr_init(&writer_first);
+    (void)pthread_rwlockattr_setkind_np(&writer_first,
+                                        PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    return pthread_rwlock_init(&f->lock, &writer_first) == 0 ? f : NULL;
 }
 
 mod_dgon_keyfile *mod_dgon_keyfile_open(cmd_parms *cmd, const char *path, const char **wrong)
