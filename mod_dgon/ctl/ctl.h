@@ -71,6 +71,7 @@ int ctl_jobs(const ctl *c, int argc, char **argv);
 int ctl_top(const ctl *c, int argc, char **argv);
 int ctl_drain(const ctl *c, int argc, char **argv); /* and undrain */
 int ctl_cancel(const ctl *c, int argc, char **argv);
+int ctl_key(const ctl *c, int argc, char **argv);
 int ctl_check(const ctl *c, int argc, char **argv);
 
 /* Prints what `status` and `top` show. */

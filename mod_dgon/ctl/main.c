@@ -16,6 +16,8 @@ static const ctl_command commands[] = {
     {"undrain", "AGENT", "it gets jobs again", ctl_drain},
     {"cancel", "JOB", "ends it, and tells its client so", ctl_cancel},
     {"check", "", "what of the configuration will not hold", ctl_check},
+    {"key", "add|list|revoke|rotate [ID] [OPTIONS]",
+     "API keys: --expires 90d|DATE --models a,b* --comment TEXT --file F", ctl_key},
     {NULL, NULL, NULL, NULL},
 };
 
