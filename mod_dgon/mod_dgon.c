@@ -6,6 +6,7 @@
 #include "mod_dgon_cors.h"
 #include "mod_dgon_engine.h"
 #include "mod_dgon_error.h"
+#include "mod_dgon_join.h"
 #include "mod_dgon_ollama.h"
 #include "mod_dgon_pass.h"
 #include "mod_dgon_restart.h"
@@ -57,6 +58,8 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(mod_dgon_ollama_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_pass_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_agent_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_dgon_join_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_dgon_invite_handler, NULL, NULL, APR_HOOK_MIDDLE);
     mod_dgon_conn_register();
     mod_dgon_cors_register();
     mod_dgon_error_register();

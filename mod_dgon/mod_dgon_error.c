@@ -70,7 +70,8 @@ bool mod_dgon_error_is_ours(request_rec *r)
     const char *handler = handler_of(r);
     return handler != NULL &&
            (strcmp(handler, "dgon-api") == 0 || strcmp(handler, "dgon-ollama") == 0 ||
-            strcmp(handler, "dgon-pass") == 0);
+            strcmp(handler, "dgon-pass") == 0 || strcmp(handler, "dgon-join") == 0 ||
+            strcmp(handler, "dgon-invite") == 0);
 }
 
 dgon_op mod_dgon_error_op(request_rec *r)

@@ -1,4 +1,6 @@
+#include "mod_dgon_agents.h"
 #include "mod_dgon_link_int.h"
+#include "mod_dgon_shm.h"
 
 #include <http_protocol.h>
 #include <http_request.h>
@@ -33,6 +35,7 @@ void mod_dgon_link_end(mod_dgon_link *l, uint16_t code, const char *why)
 static void destroy(mod_dgon_link *l)
 {
     mod_dgon_engine *e = l->engine;
+    mod_dgon_link_is_known(l);
     mod_dgon_link_jobs_forget(l);
     if (l->index != DGON_NONE) {
         e->link_at[l->index] = NULL;
@@ -76,7 +79,7 @@ static void adopted(void *user)
         l->next->prev = l;
     }
     l->ws = mod_dgon_ws_create(l->mc, DGON_WIRE_MESSAGE_MAX, message, l);
-    if (l->ws == NULL) {
+    if (l->ws == NULL || !mod_dgon_link_challenge(l)) {
         destroy(l);
         return;
     }
@@ -95,13 +98,16 @@ static void event(void *user, uint32_t events)
     mod_dgon_link_dirty(l);
 }
 
-int mod_dgon_link_adopt(request_rec *r, mod_dgon_engine *e)
+int mod_dgon_link_adopt(request_rec *r, mod_dgon_engine *e, const mod_dgon_who *who)
 {
     static const mod_dgon_conn_user user = {adopted, event, true};
     mod_dgon_conn *mc = mod_dgon_conn_get(r->connection);
     mod_dgon_link *l = calloc(1, sizeof(*l));
-    if (l == NULL)
+    if (l == NULL) {
+        dgon_gate_leave(mod_dgon_shm_gate(), who->place);
         return HTTP_SERVICE_UNAVAILABLE;
+    }
+    l->who = *who;
     l->engine = e;
     l->mc = mc;
     l->r = r;
@@ -143,6 +149,8 @@ static void check_life(mod_dgon_link *l)
     if (l->goaway_at != 0 && l->draining && l->jobs == 0 &&
         e->now - l->goaway_at >= MOD_DGON_PROBE_MS)
         mod_dgon_link_end(l, 1012, "restart");
+    if (l->left && e->now - l->goaway_at >= (uint64_t)e->conf->drain_timeout)
+        mod_dgon_link_end(l, 1012, "the time to leave is over");
     if (l->cancels > 0)
         mod_dgon_link_jobs_overdue(l);
 }
@@ -182,6 +190,8 @@ void mod_dgon_link_flush_all(mod_dgon_engine *e)
 
 void mod_dgon_link_tick(mod_dgon_engine *e)
 {
+    if (e->agents != NULL && mod_dgon_agents_look(e->agents, e->now))
+        each(e, mod_dgon_link_agents_changed);
     each(e, check_life);
 }
 

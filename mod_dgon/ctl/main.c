@@ -7,6 +7,10 @@
 #include <string.h>
 
 static const ctl_command commands[] = {
+    {"agent",
+     "invite|list|rename|revoke|rotate [ID [NEW]] [--name ID] [--expires 1h] [--uses N] "
+     "[--gateway URL] [--file FILE]",
+     "who may come in as an agent", ctl_agent},
     {NULL, NULL, NULL, NULL},
 };
 
