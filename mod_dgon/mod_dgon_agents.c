@@ -79,13 +79,12 @@ static void load(mod_dgon_agents *w)
 {
     char why[DGON_FILE_WHY];
     dgon_agents fresh;
-    dgon_file_stamp stamp;
     dgon_agents_init(&fresh);
-    dgon_status st = dgon_agents_load(&fresh, w->path, &stamp, why);
+    /* what was read and is wrong is not read again until it changes */
+    dgon_status st = dgon_agents_load(&fresh, w->path, &w->stamp, why);
     if (st == DGON_OK) {
         dgon_agents_fini(&w->table);
         w->table = fresh;
-        w->stamp = stamp;
         w->loaded = w->changed = true;
         if (w->said[0] != '\0')
             ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, w->server, "DGON0254: %s is good again",
@@ -115,7 +114,7 @@ bool mod_dgon_agents_look(mod_dgon_agents *w, uint64_t now)
 {
     if (now >= w->next_look) {
         w->next_look = now + LOOK_MS;
-        if (!w->loaded || dgon_file_changed(w->path, &w->stamp))
+        if (dgon_file_changed(w->path, &w->stamp))
             load(w);
     }
     bool changed = w->changed;
@@ -126,10 +125,8 @@ bool mod_dgon_agents_look(mod_dgon_agents *w, uint64_t now)
 const dgon_agents_entry *mod_dgon_agents_by_key(mod_dgon_agents *w,
                                                 const unsigned char hash[DGON_HASH_SIZE])
 {
-    const dgon_agents_entry *e = dgon_agents_by_key(&w->table, hash);
-    if (e != NULL || (w->loaded && !dgon_file_changed(w->path, &w->stamp)))
-        return e;
-    load(w);
+    if (dgon_file_changed(w->path, &w->stamp))
+        load(w);
     return dgon_agents_by_key(&w->table, hash);
 }
 

@@ -134,9 +134,14 @@ bool mod_dgon_link_new_key(mod_dgon_link *l, const dgon_ctl *c)
 
 void mod_dgon_link_agents_changed(mod_dgon_link *l)
 {
-    if (!l->enrolled || l->index == DGON_NONE || l->close_code != 0)
+    if (l->index == DGON_NONE || l->close_code != 0)
         return;
     const dgon_agents_entry *e = mod_dgon_agents_by_id(l->engine->agents, l->agent);
+    if (!l->enrolled) {
+        if (e != NULL) /* its name was given to an agent that has joined; it may be the same one */
+            mod_dgon_link_leave(l, "joined");
+        return;
+    }
     if (e == NULL || memcmp(e->serial, l->serial, sizeof(l->serial)) != 0)
         e = mod_dgon_agents_by_serial(l->engine->agents, l->serial);
     if (e == NULL)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -76,7 +77,7 @@ class Site:
         (self.dir / "users").write_text(f"{ADMIN[0]}:{{SHA}}{secret}\n")
         (self.dir / "users").chmod(0o644)
         self.backend = env.Backend().start()
-        self.agents = []
+        self.agents, self.numbers = [], itertools.count(1)
 
     def start(self):
         self.gateway.start()
@@ -122,7 +123,7 @@ class Site:
         return self.post({"code": code or self.invite(), "key": key.public, "name": name, "os": "linux", "version": "1", **other})
 
     def add_agent(self, *args, code=None, name="gpu", **options):
-        agent = Joined(self, f"{name}-{len(self.agents) + 1}", code or self.invite(), *args, **options)
+        agent = Joined(self, f"{name}-{next(self.numbers)}", code or self.invite(), *args, **options)
         self.agents.append(agent)
         return agent
 

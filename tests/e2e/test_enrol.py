@@ -17,7 +17,7 @@ from enrol import ADMIN, Key, Link
 @pytest.fixture(scope="module", params=["event", "worker"])
 def site(request):
     s = enrol.Site(f"{__name__}-{request.param}", mpm=request.param, conf="DgonJoinFailuresPerAddress 1000\n", threads=32)
-    s.gateway.expect("DGON0271|DGON0274|DGON0060|DGON0050: .*(4400|4401|4403)")
+    s.gateway.expect("AH01617|DGON0271|DGON0274|DGON0060|DGON0050: .*(4400|4401|4403)")
     try:
         yield s.start()
     finally:
@@ -204,12 +204,15 @@ def test_a_token_takes_no_joined_name(site):
     _, id = joined(site, "named")
 
     async def run():
+        await asyncio.sleep(1.2)  # until all children have seen the file
         async with Link(site, token=env.TOKEN) as a:
             await a.hello(agent=id)
             assert (await a.closed())[0] == 4401
         async with Link(site, token=env.TOKEN) as a:
             await a.hello(agent="free-name")
             assert (await a.read("welcome"))["agent"] == "free-name"
+            assert site.join(Key(), name="free-name")[0] == 200
+            assert (await a.read("goaway"))["reason"] == "joined"
 
     asyncio.run(run())
 
@@ -347,9 +350,11 @@ def test_next_key_that_the_gateway_does_not_know(site):
 def test_key_message_must_be_signed(site):
     key, id = joined(site, "rot")
 
+    same = "00000000000000aa"
+
     async def run():
         async with Link(site) as a:
-            await a.login(key)
+            await a.login(key, instance=same)
             site.ctl("rotate", id)
             await a.read("rotate")
             new = Key()
@@ -361,15 +366,15 @@ def test_key_message_must_be_signed(site):
             await a.send(type="key", key=new.public, signature=new.sign(f"dgon.v1 new key\n{a.nonce}\n{new.public}\n"))
             assert (await a.closed())[0] == 4400
         async with Link(site) as a:
-            await a.login(key)
+            await a.login(key, instance=same)
             await a.read("rotate")
             await a.send(type="key", key=new.public, signature=new.sign(f"dgon.v1 new key\n{a.nonce}\n{new.public}\n"))
             goaway = await a.read("goaway")
             assert goaway["reason"] == "rotate"
             async with Link(site) as b:  # both are good until the new one was used
-                assert (await b.login(key, instance="00000000000000aa"))["agent"] == id
+                assert (await b.login(key, instance=same))["agent"] == id
             async with Link(site) as b:
-                assert (await b.login(new, instance="00000000000000aa"))["agent"] == id
+                assert (await b.login(new, instance=same))["agent"] == id
         env.wait_for(lambda: not fingerprint(site, id)["rotating"], 5, "end of the rotation")
         async with Link(site) as b:
             nonce = (await b.read("challenge"))["nonce"]
