@@ -122,11 +122,15 @@ bool mod_dgon_agents_look(mod_dgon_agents *w, uint64_t now)
     return changed;
 }
 
-const dgon_agents_entry *mod_dgon_agents_by_key(mod_dgon_agents *w,
-                                                const unsigned char hash[DGON_HASH_SIZE])
+void mod_dgon_agents_refresh(mod_dgon_agents *w)
 {
     if (dgon_file_changed(w->path, &w->stamp))
         load(w);
+}
+
+const dgon_agents_entry *mod_dgon_agents_by_key(const mod_dgon_agents *w,
+                                                const unsigned char hash[DGON_HASH_SIZE])
+{
     return dgon_agents_by_key(&w->table, hash);
 }
 

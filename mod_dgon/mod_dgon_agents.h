@@ -17,9 +17,11 @@ int mod_dgon_agents_check(apr_pool_t *ptemp, server_rec *s, const char *path);
 mod_dgon_agents *mod_dgon_agents_open(server_rec *s, const char *path);
 /* Engine, each tick: looks at the file once a second. True: its content is another one now. */
 bool mod_dgon_agents_look(mod_dgon_agents *w, uint64_t now);
-/* Engine. The entry is valid until the next look or by_key. By key: of the file as
- * it is now, since the agent may have joined, or been revoked, a moment ago. */
-const dgon_agents_entry *mod_dgon_agents_by_key(mod_dgon_agents *w,
+/* Engine, at a login: takes the file as it is now, since the agent may have joined, or been
+ * revoked, a moment ago. One stat(). */
+void mod_dgon_agents_refresh(mod_dgon_agents *w);
+/* Engine. The entry is valid until the next look or refresh. */
+const dgon_agents_entry *mod_dgon_agents_by_key(const mod_dgon_agents *w,
                                                 const unsigned char hash[DGON_HASH_SIZE]);
 const dgon_agents_entry *mod_dgon_agents_by_id(const mod_dgon_agents *w, const char *id);
 const dgon_agents_entry *mod_dgon_agents_by_serial(const mod_dgon_agents *w,

@@ -93,8 +93,10 @@ static void event(void *user, uint32_t events)
         destroy(l);
         return;
     }
-    if (mod_dgon_ws_heard(l->ws))
+    if (mod_dgon_ws_heard(l->ws)) {
         l->heard = l->engine->now;
+        l->probe_until = 0; /* it lives */
+    }
     mod_dgon_link_dirty(l);
 }
 
@@ -128,12 +130,9 @@ static void check_life(mod_dgon_link *l)
     }
     if (silent >= (uint64_t)e->conf->link_hangup ||
         (l->probe_until != 0 && e->now >= l->probe_until)) {
-        if (l->probe_until == 0 || silent >= MOD_DGON_PROBE_MS) {
-            mod_dgon_link_end(l, DGON_CLOSE_TIMEOUT, "the agent does not answer");
-            l->mc->c->aborted = 1;
-            return;
-        }
-        l->probe_until = 0;
+        mod_dgon_link_end(l, DGON_CLOSE_TIMEOUT, "the agent does not answer");
+        l->mc->c->aborted = 1;
+        return;
     }
     bool probe = dgon_registry_link_probe(e->registry, l->index);
     if (probe)

@@ -87,6 +87,8 @@ static const char *check_key(mod_dgon_link *l, const dgon_ctl *c)
 const char *mod_dgon_link_admit(mod_dgon_link *l, const dgon_ctl *c)
 {
     const char *wrong = NULL;
+    if (l->engine->agents != NULL)
+        mod_dgon_agents_refresh(l->engine->agents);
     if (l->who.kind == MOD_DGON_WHO_KEY) {
         wrong = check_key(l, c); /* the nonce is good once: there is no second hello */
     } else {

@@ -204,7 +204,6 @@ def test_a_token_takes_no_joined_name(site):
     _, id = joined(site, "named")
 
     async def run():
-        await asyncio.sleep(1.2)  # until all children have seen the file
         async with Link(site, token=env.TOKEN) as a:
             await a.hello(agent=id)
             assert (await a.closed())[0] == 4401
@@ -213,6 +212,26 @@ def test_a_token_takes_no_joined_name(site):
             assert (await a.read("welcome"))["agent"] == "free-name"
             assert site.join(Key(), name="free-name")[0] == 200
             assert (await a.read("goaway"))["reason"] == "joined"
+
+    asyncio.run(run())
+
+
+def test_a_second_instance_does_not_throw_out_the_first(site):
+    """The first one is asked whether it lives; it answers, within the same millisecond here."""
+    site.gateway.expect("DGON0050: .*4409")
+    key, _ = joined(site, "twin")
+
+    async def run():
+        async with Link(site) as a:
+            await a.login(key)
+            reading = asyncio.create_task(a.closed(4))
+            for _ in range(3):
+                async with Link(site) as b:
+                    await b.hello(key, (await b.read("challenge"))["nonce"])
+                    assert (await b.closed())[0] == 4409
+                await asyncio.sleep(0.9)
+            with pytest.raises(asyncio.TimeoutError):
+                await reading
 
     asyncio.run(run())
 
