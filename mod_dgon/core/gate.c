@@ -34,10 +34,13 @@ static uint64_t hash_of(const char *address)
 {
     static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
     struct in6_addr v6;
+    struct in_addr v4;
     unsigned char h[DGON_HASH_SIZE];
     uint64_t v = 0;
     dgon_status s;
-    if (inet_pton(AF_INET6, address, &v6) != 1)
+    if (inet_pton(AF_INET, address, &v4) == 1)
+        s = dgon_hash(h, &v4, 4);
+    else if (inet_pton(AF_INET6, address, &v6) != 1)
         s = dgon_hash(h, address, strlen(address));
     else if (memcmp(&v6, mapped, sizeof mapped) == 0)
         s = dgon_hash(h, (const unsigned char *)&v6 + sizeof mapped, 4);
