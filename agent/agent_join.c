@@ -21,6 +21,7 @@
 #define BACKENDS_MAX   8u
 #define CONFIG_MAX     8192u
 #define ERROR_TEXT_MAX 400
+#define LINK_MAX       180u /* it has to fit a line of the configuration */
 
 typedef struct options {
     const char *gateway, *code, *name, *config, *credential, *ca_file, *proxy;
@@ -218,6 +219,17 @@ static int refused(long status, const dgon_buf *answer)
                 "");
 }
 
+/* The address goes into the configuration: one word, and not back to the clear. */
+static bool is_link(const options *o, const char *link)
+{
+    bool tls = strncmp(link, "wss://", 6) == 0;
+    bool clear = strncmp(link, "ws://", 5) == 0 && strncmp(o->gateway, "https://", 8) != 0;
+    return (tls || clear) && strlen(link) < LINK_MAX &&
+           strspn(link,
+                  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/[]%") ==
+               strlen(link);
+}
+
 static int ask(const options *o, const dgon_buf *body, dgon_join_answer *a)
 {
     char url[AGENT_CONFIG_PATH_MAX], why[300];
@@ -239,8 +251,11 @@ static int ask(const options *o, const dgon_buf *body, dgon_join_answer *a)
     } else if (status != 200) {
         rc = refused(status, &answer);
     } else if (dgon_join_answer_read(a, answer.data != NULL ? answer.data : "", answer.len) !=
-               DGON_OK) {
-        rc = fail(AGENT_EXIT_UNAVAILABLE, url, "the answer is not that of a gateway");
+                   DGON_OK ||
+               !is_link(o, a->link)) {
+        rc = fail(AGENT_EXIT_UNAVAILABLE, url,
+                  "the answer is not that of a gateway, or names a link without TLS (DgonAgentUrl "
+                  "is missing there)");
     }
     dgon_buf_fini(&answer);
     return rc;

@@ -80,7 +80,8 @@ static void load(mod_dgon_agents *w)
     char why[DGON_FILE_WHY];
     dgon_agents fresh;
     dgon_agents_init(&fresh);
-    /* what was read and is wrong is not read again until it changes */
+    /* what was read and is wrong is not read again until it changes; what could not be read is */
+    w->stamp = (dgon_file_stamp){.inode = 0};
     dgon_status st = dgon_agents_load(&fresh, w->path, &w->stamp, why);
     if (st == DGON_OK) {
         dgon_agents_fini(&w->table);

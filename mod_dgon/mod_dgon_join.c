@@ -86,7 +86,10 @@ const char *mod_dgon_join_link(request_rec *r)
         return conf->agent_url;
     bool tls = strcmp(ap_http_scheme(r), "https") == 0;
     const char *host = apr_table_get(r->headers_in, "Host");
-    if (host == NULL || strlen(host) > 300 || strpbrk(host, "/\\\"'`$ <>") != NULL)
+    /* it ends up in a shell's command line */
+    if (host == NULL || strlen(host) > 300 ||
+        strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]") !=
+            strlen(host))
         host = r->server->server_hostname;
     return apr_pstrcat(r->pool, tls ? "wss://" : "ws://", host, LINK_PATH, NULL);
 }
@@ -142,7 +145,9 @@ static int joined(request_rec *r, const joining *in)
     apr_cpystrn(a.link, mod_dgon_join_link(r), sizeof(a.link));
     if (dgon_join_answer_write(out, &a) != DGON_OK)
         return HTTP_INTERNAL_SERVER_ERROR;
-    if (!in->again)
+    if (in->again) /* a known key: none of its replays shall be free */
+        dgon_gate_failed(mod_dgon_shm_gate(), r->useragent_ip, mod_dgon_now_ms() / 1000);
+    else
         ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
                       "DGON0272: agent %s has joined from %s, invited by %s", in->id,
                       r->useragent_ip, in->by);

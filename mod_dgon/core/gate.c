@@ -18,6 +18,7 @@ struct dgon_gate {
     _Atomic uint64_t failure[DGON_GATE_FAILURES];
 };
 
+#define CHILDREN     1024u
 #define CHILD(word)  ((uint32_t)((word) >> 54))
 #define ADDRESS_MASK ((UINT64_C(1) << 40) - 1)
 #define PROBES       4u
@@ -61,12 +62,19 @@ static void count(dgon_gate *g, uint64_t address, uint32_t *all, uint32_t *same)
     }
 }
 
+/* Each child is asked about once: who floods us must not buy a system call for each place. */
 static void drop_dead(dgon_gate *g, uint32_t child, bool (*alive)(void *user, uint32_t child),
                       void *user)
 {
+    bool living[CHILDREN] = {[0] = false};
+    if (child < CHILDREN)
+        living[child] = true;
     for (uint32_t i = 0; i < DGON_GATE_PLACES; i++) {
         uint64_t w = atomic_load(&g->place[i]);
-        if (w != 0 && CHILD(w) != child && !alive(user, CHILD(w)))
+        if (w == 0 || living[CHILD(w)])
+            continue;
+        living[CHILD(w)] = alive(user, CHILD(w));
+        if (!living[CHILD(w)])
             (void)atomic_compare_exchange_strong(&g->place[i], &w, 0);
     }
 }

@@ -310,6 +310,22 @@ def test_renamed_under_a_stream(site):
     agent.wait_line(f"as {agent.id}, child", 6, count=3)
 
 
+def test_graceful_restart(site):
+    agent = site.agents[-1]
+    ups = agent.lines().count(" up: ")
+
+    async def run():
+        stream = asyncio.create_task(client.ask(site.url, tokens=30, gap=0.1, label="graceful"))
+        await asyncio.sleep(0.5)
+        site.gateway.graceful()
+        return await stream
+
+    asyncio.run(run()).check_done(30)
+    agent.wait_line(" up: ", 10, count=ups + 1)
+    env.wait_for(lambda: "fault" in site.gateway.models(), what="model")
+    ask(site, tokens=3).check_done(3)
+
+
 def fingerprint(site, id):
     return next(a for a in site.list()["agents"] if a["id"] == id)
 
