@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RETAINED_KEY    "mod_dgon_shm"
+#define RETAINED_KEY    "mod_dgon_shm_gate"
 #define CHILD_SLOTS_MIN 8
 #define CHILD_SLOTS_MAX 512
 

@@ -144,7 +144,10 @@ static void test_command(void)
     dgon_buf b;
     dgon_buf_init(&b, 256);
     CU_ASSERT_EQUAL(dgon_join_command(&b, "https://g", "CODE", false), DGON_OK);
-    CU_ASSERT(b.len == 38 && memcmp(b.data, "sudo dgon-agent join https://g CODE", 35) == 0);
+    CU_ASSERT(b.len == 35 && memcmp(b.data, "sudo dgon-agent join https://g CODE", 35) == 0);
+    dgon_buf_reset(&b);
+    CU_ASSERT_EQUAL(dgon_join_command(&b, "https://g", "CODE", true), DGON_OK);
+    CU_ASSERT(b.len == 34 && memcmp(b.data, "dgon-agent.exe join https://g CODE", 34) == 0);
     dgon_buf_fini(&b);
 }
 
