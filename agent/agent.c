@@ -125,8 +125,9 @@ static void on_end(void *user, const agent_link_end *end)
     if (a->said_ready) {
         agent_os_notify("STATUS=no link to the gateway");
     }
-    finish_once(a,
-                end->http == 401 || end->http == 403 ? AGENT_EXIT_NOPERM : AGENT_EXIT_UNAVAILABLE);
+    bool refused = end->http == 401 || end->http == 403 || end->close == DGON_CLOSE_UNKNOWN ||
+                   end->close == DGON_CLOSE_REVOKED;
+    finish_once(a, refused ? AGENT_EXIT_NOPERM : AGENT_EXIT_UNAVAILABLE);
 }
 
 /* --- stop --- */

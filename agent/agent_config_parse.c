@@ -177,6 +177,7 @@ static bool set_id(reader *r, const char *value)
 static const key keys[] = {
     G(url, KEY_STRING, 0, 0),
     G(token_file, KEY_STRING, 0, 0),
+    G(credential_file, KEY_STRING, 0, 0),
     G(ca_file, KEY_STRING, 0, 0),
     G(cert_file, KEY_STRING, 0, 0),
     G(key_file, KEY_STRING, 0, 0),

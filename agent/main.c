@@ -1,11 +1,13 @@
 /* Arguments -> configuration -> run. */
 #include "agent.h"
 
+#include "agent_join.h"
 #include "agent_os.h"
 #include "dgon/alloc.h"
 
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #ifndef AGENT_VERSION
 #define AGENT_VERSION "0.1.0"
@@ -21,16 +23,17 @@ static void help(FILE *to)
     (void)fprintf(
         to,
         "Usage: dgon-agent [--config FILE] [--check-config | --once]\n"
+        "       dgon-agent join URL CODE [--name ID] [--config FILE] [--ca FILE] (join --help)\n"
         "Connects the model server of this machine to a gateway (Apache with mod_dgon).\n\n"
         "  -c, --config FILE   configuration (default %s); FILE.d/*.conf is read after it\n"
         "      --check-config  check the configuration and exit\n"
-        "      --once          try one link to the gateway and exit: 0 welcome, 77 token refused, "
+        "      --once          try one link to the gateway and exit: 0 welcome, 77 refused, "
         "69 not reached\n"
         "      --version       print the version and exit\n"
         "  -h, --help          print this and exit\n\n"
         "SIGTERM ends running jobs first, a second one does not wait; SIGHUP reads the "
         "configuration again.\n"
-        "The token comes from token_file, $CREDENTIALS_DIRECTORY/token or DGON_AGENT_TOKEN.\n"
+        "The key comes from credential_file; without one a token from token_file, $CREDENTIALS_DIRECTORY/token or DGON_AGENT_TOKEN.\n"
         "Exit codes: 0 stopped, 64 usage, 70 system, 75 already running, 78 configuration.\n",
         agent_os_default_config());
 }
@@ -80,6 +83,9 @@ int main(int argc, char **argv)
     options o = {.config = agent_os_default_config()};
     int code = AGENT_EXIT_OK;
     dgon_alloc_hook_json();
+    if (argc > 1 && strcmp(argv[1], "join") == 0) {
+        return agent_join(argc - 1, argv + 1);
+    }
     if (!read_options(argc, argv, &o, &code)) {
         return code;
     }

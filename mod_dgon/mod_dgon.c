@@ -11,6 +11,7 @@
 #include "mod_dgon_dir.h"
 #include "mod_dgon_engine.h"
 #include "mod_dgon_error.h"
+#include "mod_dgon_join.h"
 #include "mod_dgon_keyfile.h"
 #include "mod_dgon_ollama.h"
 #include "mod_dgon_pass.h"
@@ -71,6 +72,8 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(mod_dgon_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_metrics_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_admin_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_dgon_join_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_dgon_invite_handler, NULL, NULL, APR_HOOK_MIDDLE);
     mod_dgon_conn_register();
     mod_dgon_cors_register();
     mod_dgon_error_register();

@@ -18,6 +18,10 @@ static const ctl_command commands[] = {
     {"check", "", "what of the configuration will not hold", ctl_check},
     {"key", "add|list|revoke|rotate [ID] [OPTIONS]",
      "API keys: --expires 90d|DATE --models a,b* --comment TEXT --file F", ctl_key},
+    {"agent",
+     "invite|list|rename|revoke|rotate [ID [NEW]] [--name ID] [--expires 1h] [--uses N] "
+     "[--gateway URL] [--file FILE]",
+     "who may come in as an agent", ctl_agent},
     {NULL, NULL, NULL, NULL},
 };
 
