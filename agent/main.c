@@ -21,17 +21,17 @@ static void help(FILE *to)
         "Connects the model server of this machine to a gateway (Apache with mod_dgon).\n\n"
         "  -c, --config FILE   configuration (default %s); FILE.d/*.conf is read after it\n"
         "      --check-config  check the configuration and exit\n"
-        "      --once          try one link to the gateway and exit: 0 welcome, 77 token refused, "
-        "69 not reached\n"
-        "      --status        ask the running agent how it is: 0 linked, 3 no agent runs, 69 no "
-        "link, 70 no answer\n"
+        "      --once          try one link to the gateway and exit\n"
+        "      --status        ask the running agent how it is\n"
         "      --json          with --status: one JSON object instead of text\n"
         "      --version       print the version and exit\n"
         "  -h, --help          print this and exit\n\n"
         "SIGTERM ends running jobs first, a second one does not wait; SIGHUP reads the "
         "configuration again.\n"
         "The token comes from token_file, $CREDENTIALS_DIRECTORY/token or DGON_AGENT_TOKEN.\n"
-        "Exit codes: 0 stopped, 64 usage, 70 system, 75 already running, 78 configuration.\n",
+        "Exit codes: 0 good, 3 no agent runs (--status), 64 usage, 69 no link (--once or --status), "
+        "70 system or no answer, 75 already running, 77 token refused (--once), 78 "
+        "configuration.\n",
         agent_os_default_config());
 }
 
