@@ -29,7 +29,8 @@ static void help(FILE *to)
         "SIGTERM ends running jobs first, a second one does not wait; SIGHUP reads the "
         "configuration again.\n"
         "The token comes from token_file, $CREDENTIALS_DIRECTORY/token or DGON_AGENT_TOKEN.\n"
-        "Exit codes: 0 good, 3 no agent runs (--status), 64 usage, 69 no link (--once or --status), "
+        "Exit codes: 0 good, 3 no agent runs (--status), 64 usage, 69 no link (--once or "
+        "--status), "
         "70 system or no answer, 75 already running, 77 token refused (--once), 78 "
         "configuration.\n",
         agent_os_default_config());
