@@ -61,4 +61,4 @@ if [ "$BUILD_AGENT" = yes ]; then
     done
 fi
 echo "$n pages and words looked up"
-[ "$n" -gt 15 ] && [ "$bad" -eq 0 ]
+[ "$n" -gt 10 ] && [ "$bad" -eq 0 ]
