@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
     text=$(mandoc -T ascii "$name.8" | col -bx)
     for word in $(grep -oE '(^|[ ,|[])--[a-z-]+' <<<"$help" | grep -oE -- '--[a-z-]+' | sort -u) \
         $(sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' <<<"$help"); do
-        grep -qE -- "^ +.*$word( |,|\$)" <<<"$text" || say "$name.8 lacks $word"
+        grep -qE -- "^ +.*$word([^a-z-]|\$)" <<<"$text" || say "$name.8 lacks $word"
         n=$((n + 1))
     done
 
