@@ -61,6 +61,7 @@ typedef struct agent_config {
     /* [agent] */
     char id[DGON_WIRE_ID_MAX + 1];
     char pid_file[AGENT_CONFIG_PATH_MAX];
+    char status_socket[AGENT_CONFIG_PATH_MAX];
     uint32_t slots; /* 0 = as the backends say */
     uint32_t drain, links, models_interval;
     uint32_t body_max; /* bytes */

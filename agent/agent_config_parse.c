@@ -191,6 +191,7 @@ static const key keys[] = {
     A("agent", models_interval, KEY_UINT, 1, 3600),
     A("agent", body_max, KEY_UINT, 1024, 1024u * 1024u * 1024u),
     A("agent", pid_file, KEY_STRING, 0, 0),
+    A("agent", status_socket, KEY_STRING, 0, 0),
     CALL("backend", "kind", set_kind),
     B(url, KEY_STRING, 0, 0),
     B(key_file, KEY_STRING, 0, 0),

@@ -268,6 +268,24 @@ unsigned agent_links_count(const agent_links *s)
     return s->count;
 }
 
+void agent_links_look(const agent_links *s, agent_links_view *v)
+{
+    uint64_t now = agent_os_now_ms();
+    *v = (agent_links_view){.reason = s->last_reason};
+    for (unsigned i = 0; i < s->count; i++) {
+        agent_link_state st = agent_link_get_state(s->links[i]->link);
+        if (st == AGENT_LINK_READY) {
+            uint64_t age = now - s->links[i]->welcome_ms;
+            v->ready++;
+            v->ready_ms = age > v->ready_ms ? age : v->ready_ms;
+        } else if (st < AGENT_LINK_READY) {
+            v->dialing++;
+        } else {
+            v->leaving++;
+        }
+    }
+}
+
 bool agent_links_is_ready(const agent_links *s)
 {
     return s->current != NULL && agent_link_get_state(s->current) == AGENT_LINK_READY;

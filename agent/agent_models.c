@@ -446,6 +446,11 @@ bool agent_models_allow(const agent_models *m, char out[DGON_PASS_LIST_MAX])
     return n != 0;
 }
 
+const agent_backend *agent_models_at(const agent_models *m, unsigned i)
+{
+    return i < m->count ? m->backends[i] : NULL;
+}
+
 uint32_t agent_models_slots(const agent_models *m)
 {
     uint64_t sum = 0;

@@ -48,6 +48,8 @@ void agent_models_suspect(agent_backend *b);
 void agent_backend_ref(agent_backend *b);
 void agent_backend_unref(agent_backend *b);
 
+/* The i-th backend, for a look; NULL behind the last one. */
+const agent_backend *agent_models_at(const agent_models *m, unsigned i);
 /* Slots as the backends say. */
 uint32_t agent_models_slots(const agent_models *m);
 /* The merged list for hello and models; *out is the caller's (dgon_free). */

@@ -72,6 +72,20 @@ void agent_os_notify(const char *state);
 /* Half of the watchdog's period in ms, 0 = no watchdog wanted. */
 uint32_t agent_os_watchdog_ms(void);
 
+/* The status socket (agent_status.h): a local socket for this user and root only; one that a killed
+ * agent left is taken over. -1: it cannot be made. Close removes it; fd -1 is allowed. */
+int agent_os_status_listen(const char *path);
+void agent_os_status_close(int fd, const char *path);
+/* Takes one connection, gives it the text and closes it. Never waits. */
+void agent_os_status_answer(int fd, const char *text, size_t n);
+/* Where the packaged service has its socket. */
+const char *agent_os_status_path(void);
+/* The other side: all that is said there, within wait_ms. DGON_ENOTFOUND: nobody listens; else why
+ * says what is wrong. */
+DGON_MUST_USE dgon_status agent_os_status_ask(const char *path, uint32_t wait_ms, dgon_buf *out,
+                                              char *why, size_t why_size);
+unsigned agent_os_pid(void);
+
 /* Log sink: stderr until a file is opened. Reopening the same path serves log rotation. */
 DGON_MUST_USE dgon_status agent_os_log_open(const char *path);
 void agent_os_log_write(int level, const char *text, size_t n);

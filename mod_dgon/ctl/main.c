@@ -56,12 +56,13 @@ static void help(void)
 {
     (void)printf("usage: dgonctl [--json] [--socket PATH | --url URL] COMMAND [ARGUMENTS]\n\n");
     for (const ctl_command *c = commands; c->name != NULL; c++)
-        (void)printf("  %-9s %-38s %s\n", c->name, c->arguments, c->what);
+        (void)printf("  %-9s %-38s  %s\n", c->name, c->arguments, c->what);
     (void)printf(
         "\n  --json         one JSON value instead of text\n"
         "  --socket PATH  the gateway's socket (" CTL_SOCKET ")\n"
         "  --url URL      its admin address instead; name and password from ~/.netrc\n"
-        "  --version, --help\n\n"
+        "  --version      print the version and exit\n"
+        "  -h, --help     print this and exit\n\n"
         "Exit: 0 done, 1 failed, 2 wrong command line, 3 no gateway there, 4 not found.\n");
 }
 
