@@ -61,7 +61,7 @@ def ask(c, place):
 
 
 def once(server):
-    """All places in turn, so that whatever else runs on the machine meets them alike: the median batch of each."""
+    """All places in turn, so that whatever else runs on the machine meets them alike; of each the batch that a quarter was faster than."""
     c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     batches, ok, pid = {place: [] for place in PLACES}, True, server.pids["httpd"]
     with Meter(server.pids) as m:
@@ -71,7 +71,7 @@ def once(server):
                 ok = ask(c, place) and ok
                 batches[place].append((worked_ns(pid) - before) / BATCH / 1000)
     c.close()
-    return {"ok": ok, "error": "" if ok else "a key was refused", "us": {p: statistics.median(v) for p, v in batches.items()},
+    return {"ok": ok, "error": "" if ok else "a key was refused", "us": {p: statistics.quantiles(v, n=4)[0] for p, v in batches.items()},
             "others": m.others, "used": m.used, "cpu": m.cpu}
 
 
