@@ -1,6 +1,7 @@
 """OpenAI's own client at a gateway, and what it must see there."""
 
 import asyncio
+import concurrent.futures
 import json
 import time
 
@@ -14,6 +15,12 @@ def program(site, key="none", headers=None, auth=None, context=None):
     return openai.OpenAI(
         base_url=f"{site.site}/v1", api_key=key, default_headers=headers, max_retries=0, timeout=20,
         http_client=httpx2.Client(verify=context or site.context, auth=auth, trust_env=False))
+
+
+def wait(coroutine):
+    """Its result, also where a browser's loop runs in this thread."""
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def plan(**wish):
@@ -51,6 +58,6 @@ def check_out(api, status):
 def check_nobody(site, challenge, headers=None):
     """A program without any credential: 401, JSON, and what would be wanted. No redirect to a page for people."""
     for method, path, body in (("GET", "/v1/models", b""), ("POST", "/v1/chat/completions", client.question(tokens=1))):
-        a = asyncio.run(client.fetch(site.site, path, method, body, {"Host": f"{site.host}:{site.port}", **(headers or {})}))
+        a = wait(client.fetch(site.site, path, method, body, {"Host": f"{site.host}:{site.port}", **(headers or {})}))
         client.check_error(a, 401, "invalid_api_key")
         assert a.headers.get("www-authenticate", "").startswith(challenge), a.headers

@@ -33,9 +33,9 @@ def kernel_port():
 
 class Site(env.Gateway):
     """replace: what the example says and what this test has there ({port} is the server's); more: lines before the example;
-    level: of the log, for what the example does not say itself. One agent with the fault backend comes with it."""
+    level: of the log, for what the example does not say itself; prepare(): runs as soon as the port is known. One agent with the fault backend comes with it."""
 
-    def __init__(self, example, name=None, replace=(), more="", level="trace8", tls=True, host=HOST, slots=16):
+    def __init__(self, example, name=None, replace=(), more="", level="trace8", tls=True, host=HOST, slots=16, prepare=None):
         text = (EXAMPLES / f"{example}.conf").read_text()
         # What the example wants in httpd's environment.
         wanted = [w for line in re.findall(r"^# +echo 'export (.*)' >>/etc/apache2/envvars", text, re.M) for w in line.split()]
@@ -50,7 +50,8 @@ class Site(env.Gateway):
         subprocess.run(["chmod", "-R", "a+rX", self.home / "www"], check=True)
         if os.getuid() == 0:
             shutil.chown(self.home / "cache", "www-data", "www-data")
-        self.secrets, self.slots, self.agents, self.backend, self.others = set(), slots, [], None, []
+        self.secrets, self.slots, self.agents, self.backend, self.others, self.prepare = set(), slots, [], None, [], prepare
+        self.agent_host = "127.0.0.1"  # where the agents find it
         self.authority = pki.Authority(self.dir / "ca")
         self.certificate = self.authority.sign("gateway", (f"DNS:{HOST}", "DNS:*.example.org", "DNS:localhost", "IP:127.0.0.1"))
         shutil.copy(self.authority.crt, self.dir / "tls.crt")  # what the agents trust
@@ -91,6 +92,9 @@ class Site(env.Gateway):
         for name, text in (("agent.token", env.TOKEN + "\n"),):
             (self.dir / name).write_text(text)
         text = self.example.read_text()
+        self.port = port
+        if self.prepare:
+            self.prepare()
         modules = set(STANDARD.split()).union(*(line.split() for line in re.findall(r"^# +a2enmod (.*)", text, re.M)))
         assert "dgon" in modules, f"{self.example} has no line a2enmod"
         for old, new in {
@@ -125,6 +129,7 @@ class Site(env.Gateway):
 
     def add_agent(self, model="fault", backend=None, **options):
         agent = env.Agent(self, (backend or self.backend).url, id=f"agent-{len(self.agents) + 1}", **{"slots": self.slots, **options})
+        agent.conf.write_text(agent.conf.read_text().replace("//127.0.0.1:", f"//{self.agent_host}:", 1))
         self.agents.append(agent)
         agent.start(model)
         return agent
