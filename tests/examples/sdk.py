@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import json
 import time
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -58,6 +59,6 @@ def check_out(api, status):
 def check_nobody(site, challenge, headers=None):
     """A program without any credential: 401, JSON, and what would be wanted. No redirect to a page for people."""
     for method, path, body in (("GET", "/v1/models", b""), ("POST", "/v1/chat/completions", client.question(tokens=1))):
-        a = wait(client.fetch(site.site, path, method, body, {"Host": f"{site.host}:{site.port}", **(headers or {})}))
+        a = wait(client.fetch(site.site, urlsplit(site.site).path + path, method, body, {"Host": f"{site.host}:{site.port}", **(headers or {})}))
         client.check_error(a, 401, "invalid_api_key")
         assert a.headers.get("www-authenticate", "").startswith(challenge), a.headers

@@ -35,7 +35,7 @@ class Site(env.Gateway):
     """replace: what the example says and what this test has there ({port} is the server's); more: lines before the example;
     level: of the log, for what the example does not say itself; prepare(): runs as soon as the port is known. One agent with the fault backend comes with it."""
 
-    def __init__(self, example, name=None, replace=(), more="", level="trace8", tls=True, host=HOST, slots=16, prepare=None):
+    def __init__(self, example, name=None, replace=(), more="", level="trace8", tls=True, host=HOST, slots=16, prepare=None, names=()):
         text = (EXAMPLES / f"{example}.conf").read_text()
         # What the example wants in httpd's environment.
         wanted = [w for line in re.findall(r"^# +echo 'export (.*)' >>/etc/apache2/envvars", text, re.M) for w in line.split()]
@@ -51,9 +51,9 @@ class Site(env.Gateway):
         if os.getuid() == 0:
             shutil.chown(self.home / "cache", "www-data", "www-data")
         self.secrets, self.slots, self.agents, self.backend, self.others, self.prepare = set(), slots, [], None, [], prepare
-        self.agent_host = "127.0.0.1"  # where the agents find it
+        self.agent_url = None  # where the agents find it, if it is another place than usual ({port} is the server's)
         self.authority = pki.Authority(self.dir / "ca")
-        self.certificate = self.authority.sign("gateway", (f"DNS:{HOST}", "DNS:*.example.org", "DNS:localhost", "IP:127.0.0.1"))
+        self.certificate = self.authority.sign("gateway", (f"DNS:{HOST}", "DNS:*.example.org", "DNS:localhost", "IP:127.0.0.1", *names))
         shutil.copy(self.authority.crt, self.dir / "tls.crt")  # what the agents trust
 
     @property
@@ -102,12 +102,13 @@ class Site(env.Gateway):
             assert old in text or not self.tls, f"{self.example} does not say {old}"
             text = text.replace(old, str(new).replace("{port}", str(port)))
         for old, new in {"/etc/dgon/": f"{self.home}/etc/", "/var/cache/apache2/dgon": f"{self.home}/cache", "/var/www/dgon": f"{self.home}/www",
-                         "${APACHE_LOG_DIR}": self.dir, "*:443>": f"127.0.0.1:{port}>", "*:80>": f"127.0.0.1:{port}>"}.items():
+                         "${APACHE_LOG_DIR}": self.dir, "*:443>": f"*:{port}>"}.items():
             text = text.replace(old, str(new))
         (self.dir / "example.conf").write_text(text)
         values = {
             "DIR": self.dir, "PUBLIC": self.home, "PORT": port, "INNER": self.inner, "MODULES": env.modules_dir(), "LEVEL": self.loglevel,
-            "MORE": self.more, "USER": "User www-data\nGroup www-data" if os.getuid() == 0 else "",
+            "MORE": self.more.replace("{port}", str(port)), "LISTEN": "" if re.search("^Listen ", text, re.M) else f"Listen 127.0.0.1:{port}",
+            "USER": "User www-data\nGroup www-data" if os.getuid() == 0 else "",
             "LOAD": "\n".join(f'LoadModule {m}_module "{self.module if m == "dgon" else f"{env.modules_dir()}/mod_{m}.so"}"' for m in sorted(modules))}
         template = (HERE / "site.conf.in").read_text()
         (self.dir / "httpd.conf").write_text(re.sub("@([A-Z]+)@", lambda m: str(values[m[1]]), template))
@@ -127,9 +128,17 @@ class Site(env.Gateway):
         self.others.append(server)
         return server
 
-    def add_agent(self, model="fault", backend=None, **options):
-        agent = env.Agent(self, (backend or self.backend).url, id=f"agent-{len(self.agents) + 1}", **{"slots": self.slots, **options})
-        agent.conf.write_text(agent.conf.read_text().replace("//127.0.0.1:", f"//{self.agent_host}:", 1))
+    def add_agent(self, model="fault", backend=None, token=None, **options):
+        """token: one of its own."""
+        agent = env.Agent(self, (backend or self.backend).url, **{"id": f"agent-{len(self.agents) + 1}", "slots": self.slots, **options})
+        if token:
+            file = self.dir / f"{agent.id}.token"
+            file.touch(0o600)
+            file.write_text(self.secret(token) + "\n")
+            agent.conf.write_text(agent.conf.read_text().replace(f"{self.dir}/agent.token", str(file)))
+        if self.agent_url:
+            lines = [f"url = {self.agent_url.format(port=self.port)}"] + ([] if self.tls else [f"ca_file = {self.dir}/tls.crt"])
+            agent.conf.write_text(re.sub(r"^url = .*", "\n".join(lines), agent.conf.read_text(), count=1, flags=re.M))
         self.agents.append(agent)
         agent.start(model)
         return agent

@@ -16,7 +16,7 @@ import served
 def site():
     # The agents' host is called otherwise: it is the agent that looks the name up.
     site = served.Site("client-cert", host="cert.example.org", replace={"ServerName gateway.example.org": "ServerName localhost"})
-    site.agent_host = "localhost"
+    site.agent_url = "wss://localhost:{port}/dgon/agent"
     site.people = people = pki.Authority(site.dir / "people", "people")
     site.strangers = pki.Authority(site.dir / "strangers", "people")  # of the same name
     for name in ("ada", "eve", "mallory"):
