@@ -18,7 +18,8 @@ sudo=
 build_packages="gcc libc6-dev make autoconf automake libtool pkg-config apache2-bin apache2-dev
     libwebsockets-dev libwslay-dev libjansson-dev libcurl4-openssl-dev libinih-dev
     libssl-dev libnghttp2-dev curl ca-certificates"
-test_packages="libcunit1-dev clang valgrind python3 xz-utils openssl nginx-light"
+test_packages="libcunit1-dev clang valgrind python3 xz-utils openssl nginx-light
+    apache2-utils"
 bench_packages="python3 openssl nginx-light haproxy"
 # Into build/bench-env, and only when they are asked for.
 plot_python="matplotlib==3.11.2"

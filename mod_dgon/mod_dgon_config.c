@@ -2,6 +2,7 @@
 
 #include "mod_dgon_alias.h"
 #include "mod_dgon_cors.h"
+#include "mod_dgon_dir.h"
 #include "mod_dgon_pass.h"
 
 #include "dgon/embed.h"
@@ -238,6 +239,24 @@ const command_rec mod_dgon_cmds[] = {
      RSRC_CONF,
      ITERATE,
      "origins whose pages may use the APIs from a browser, such as https://chat.example.org"},
+    {"DgonKeyFile",
+     {.take1 = mod_dgon_dir_key_file},
+     NULL,
+     RSRC_CONF | ACCESS_CONF,
+     TAKE1,
+     "file with API keys for AuthType Bearer, made by dgonctl key"},
+    {"DgonBearerProvider",
+     {.take1 = mod_dgon_dir_provider_add},
+     NULL,
+     RSRC_CONF | ACCESS_CONF,
+     ITERATE,
+     "httpd's own sources of users and passwords for AuthType Bearer: file, dbm, dbd, ldap"},
+    {"DgonBearerCache",
+     {.take1 = mod_dgon_dir_cache},
+     NULL,
+     RSRC_CONF | ACCESS_CONF,
+     TAKE1,
+     "a provider's yes is believed for so long"},
     CMD("DgonMaxJobs", 0, "jobs that may exist at once, waiting or running"),
     CMD("DgonRingSize", 1, "bytes of each direction of a job, a power of two"),
     CMD("DgonMaxAgents", 2, "links of agents that may exist at once"),

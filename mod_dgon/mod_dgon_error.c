@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define ERROR_BODY_MAX 4096u
+#define BECAUSE_NOTE   "dgon-because"
 
 static ap_filter_rec_t *filter_rec;
 
@@ -119,15 +120,22 @@ int mod_dgon_error_send(request_rec *r, const dgon_error *e)
     return OK;
 }
 
+void mod_dgon_error_because(request_rec *r, const char *text)
+{
+    apr_table_setn(r->notes, BECAUSE_NOTE, text);
+}
+
 /* ---- httpd's own errors (401, 403, 404 …) in a location of ours ---- */
 
-static void from_status(dgon_error *e, int status)
+static void from_status(dgon_error *e, int status, const char *because)
 {
     switch (status) {
     case HTTP_UNAUTHORIZED:
         dgon_error_set(
-            e, status, "invalid_api_key", NULL,
-            "Authentication is required for this address, or what was sent is not valid.");
+            e, status, "invalid_api_key", NULL, "%s",
+            because != NULL
+                ? because
+                : "Authentication is required for this address, or what was sent is not valid.");
         break;
     case HTTP_FORBIDDEN:
         dgon_error_set(e, status, NULL, NULL, "You are not allowed to use this address.");
@@ -156,7 +164,7 @@ static apr_status_t error_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     dgon_buf out;
     ap_remove_output_filter(f);
     apr_brigade_cleanup(bb);
-    from_status(&e, r->status);
+    from_status(&e, r->status, apr_table_get(r->notes, BECAUSE_NOTE));
     mod_dgon_cors_headers(r);
     if (is_early(r)) /* httpd closes behind it, and does not say so with a 417 */
         r->connection->keepalive = AP_CONN_CLOSE;

@@ -17,6 +17,8 @@ bool mod_dgon_error_is_ours(request_rec *r);
 int mod_dgon_error_send(request_rec *r, const dgon_error *e);
 /* Sets status and headers for it, and the body into `out`; for who writes himself. */
 dgon_status mod_dgon_error_prepare(request_rec *r, const dgon_error *e, dgon_buf *out);
+/* What a 401 or 403 of httpd's that is about to come says to people; kept as it is, no secrets. */
+void mod_dgon_error_because(request_rec *r, const char *text);
 /* Any answer: x-request-id. */
 void mod_dgon_error_request_id(request_rec *r);
 /* Makes httpd's own error pages under a location of our APIs JSON. */

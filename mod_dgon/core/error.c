@@ -96,10 +96,13 @@ static dgon_status write_object(dgon_buf *out, const dgon_error *e)
 const char *dgon_error_code_for_log(const dgon_error *e)
 {
     static const char *const known[] = {
-        "context_length_exceeded", "invalid_type",      "invalid_value",
-        "model_not_found",         "no_capacity",       "request_too_large",
-        "server_is_overloaded",    "server_restarting", "timeout",
-        "unsupported_operation",   "unsupported_value", "upstream_error",
+        "cross_site_request",    "context_length_exceeded",
+        "invalid_type",          "invalid_value",
+        "model_not_found",       "no_capacity",
+        "request_too_large",     "server_is_overloaded",
+        "server_restarting",     "timeout",
+        "unsupported_operation", "unsupported_value",
+        "upstream_error",
     };
     if (e->code[0] == '\0')
         return "-";

@@ -29,4 +29,7 @@ int ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2,
 /* Likewise, with the command's arguments behind it: CTL_USAGE. */
 int ctl_usage(const char *command, const char *why);
 
+/* The commands. */
+int ctl_key(const ctl *c, int argc, char **argv);
+
 #endif

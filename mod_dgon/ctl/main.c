@@ -7,6 +7,8 @@
 #include <string.h>
 
 static const ctl_command commands[] = {
+    {"key", "add|list|revoke|rotate [ID] [OPTIONS]",
+     "API keys: --expires 90d|DATE --models a,b* --comment TEXT --file F", ctl_key},
     {NULL, NULL, NULL, NULL},
 };
 
