@@ -101,7 +101,7 @@ class Site(env.Gateway):
                 **self.replace, "/etc/ssl/certs/gateway.pem": self.certificate[0], "/etc/ssl/private/gateway.key": self.certificate[1]}.items():
             assert old in text or not self.tls, f"{self.example} does not say {old}"
             text = text.replace(old, str(new).replace("{port}", str(port)))
-        for old, new in {"/etc/dgon/": f"{self.home}/etc/", "/var/cache/apache2/dgon": f"{self.home}/cache", "/var/www/dgon": f"{self.home}/www",
+        for old, new in {"/etc/dgon/": f"{self.home}/etc/", "/var/cache/apache2/dgon": f"{self.home}/cache", "/usr/share/mod_dgon/htdocs": f"{self.home}/www",
                          "${APACHE_LOG_DIR}": self.dir, "*:443>": f"*:{port}>"}.items():
             text = text.replace(old, str(new))
         (self.dir / "example.conf").write_text(text)

@@ -14,10 +14,8 @@ PASSWORDS = {"ada": "canary-ada-41", "eve": "canary-eve-42"}
 @pytest.fixture(scope="module")
 def site():
     site = served.Site("basic")
-    hashes = "".join(
-        f"{user}:{subprocess.run(['openssl', 'passwd', '-6', password], capture_output=True, text=True, check=True).stdout.strip()}\n"
-        for user, password in PASSWORDS.items())
-    site.etc("users", hashes)
+    htpasswd = (subprocess.run(["htpasswd", "-n", "-b", "-B", *one], capture_output=True, text=True, check=True).stdout for one in PASSWORDS.items())
+    site.etc("users", "".join(text.strip() + "\n" for text in htpasswd))
     site.etc("groups", "llm: ada\nothers: eve\n")
     site.expect("AH01614|AH01617|AH01618|AH01631")  # another scheme, wrong password, unknown user, wrong group
     with served.running(site):
