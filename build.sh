@@ -19,7 +19,9 @@ build_packages="gcc libc6-dev make autoconf automake libtool pkg-config apache2-
     libwebsockets-dev libwslay-dev libjansson-dev libcurl4-openssl-dev libinih-dev
     libssl-dev libnghttp2-dev curl ca-certificates"
 test_packages="libcunit1-dev clang valgrind python3 xz-utils openssl nginx-light systemd mandoc bsdextrautils zsh
-    debhelper dpkg-dev fakeroot lintian rpm cpio mmdebstrap apache2-utils"
+    debhelper dpkg-dev fakeroot lintian rpm cpio mmdebstrap apache2-utils
+    libapache2-mod-auth-openidc libapache2-mod-auth-gssapi slapd krb5-kdc krb5-admin-server krb5-user libkrb5-dev
+    chromium iproute2 nftables"
 bench_packages="python3 openssl nginx-light haproxy"
 # Into build/bench-env, and only when they are asked for.
 plot_python="matplotlib==3.11.2"
