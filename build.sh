@@ -18,7 +18,10 @@ sudo=
 build_packages="gcc libc6-dev make autoconf automake libtool pkg-config apache2-bin apache2-dev
     libwebsockets-dev libwslay-dev libjansson-dev libcurl4-openssl-dev libinih-dev
     libssl-dev libnghttp2-dev curl ca-certificates"
-test_packages="libcunit1-dev clang valgrind python3 xz-utils openssl nginx-light"
+test_packages="libcunit1-dev clang valgrind python3 xz-utils openssl nginx-light systemd mandoc bsdextrautils zsh
+    debhelper dpkg-dev fakeroot lintian rpm cpio mmdebstrap apache2-utils
+    libapache2-mod-auth-openidc libapache2-mod-auth-gssapi slapd krb5-kdc krb5-admin-server krb5-user libkrb5-dev
+    chromium iproute2 nftables"
 bench_packages="python3 openssl nginx-light haproxy"
 # Into build/bench-env, and only when they are asked for.
 plot_python="matplotlib==3.11.2"
@@ -34,6 +37,8 @@ usage: ./build.sh                  build into build/obj (installs missing Debian
        ./build.sh test [NAME]      build, then every test, or the one called NAME
        ./build.sh bench [NAME...]  build, then every measurement of bench/, or those called NAME
        ./build.sh bench plot       the results of the last bench as SVG
+       ./build.sh deb              Debian packages into build/deb
+       ./build.sh rpm              RPM packages into build/rpm
        ./build.sh COMMAND --help
 TEXT
 }
@@ -495,6 +500,7 @@ build) build && echo "built in $obj; next: ./build.sh run" ;;
 run) shift && run "$@" ;;
 test) shift && . "$top/tests/run.sh" && run_tests "$@" ;;
 bench) shift && bench "$@" ;;
+deb | rpm) . "$top/conf/packaging/packages.sh" && "build_$1" ;;
 -h | --help | help) usage ;;
 *)
     usage >&2

@@ -2,6 +2,7 @@
 
 #include "agent_links.h"
 #include "agent_log.h"
+#include "agent_status.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,7 @@ typedef struct agent {
     agent_models *models;
     agent_jobs *jobs;
     agent_links *links;
+    agent_status *status;
     agent_timer *tick, *start, *watchdog, *drain;
     uint64_t begun_ms, stop_ms, close_ms;
     bool once, stopping, closing, said_ready;
@@ -33,7 +35,7 @@ typedef struct agent {
 static void on_fd(void *user, int fd, unsigned events)
 {
     agent *a = user;
-    if (a->http != NULL) {
+    if (!agent_status_on_fd(a->status, fd) && a->http != NULL) {
         agent_http_on_fd(a->http, fd, events);
     }
 }
@@ -53,12 +55,10 @@ static bool is_settled(void *user)
     return a->links == NULL || agent_links_are_settled(a->links);
 }
 
-static void notify_ready(agent *a, const char *status)
+static void notify_ready(agent *a)
 {
-    char text[160];
-    (void)snprintf(text, sizeof text, "%sSTATUS=%s", a->said_ready ? "" : "READY=1\n", status);
+    agent_status_tell(a->status, a->stopping, a->said_ready ? "" : "READY=1");
     a->said_ready = true;
-    agent_os_notify(text);
 }
 
 static void on_tick(void *user)
@@ -68,8 +68,8 @@ static void on_tick(void *user)
     agent_http_tick(a->http);
     agent_jobs_tick(a->jobs);
     agent_links_tick(a->links);
-    if (!a->said_ready && agent_os_now_ms() - a->begun_ms > READY_LATE_MS) {
-        notify_ready(a, "no link to the gateway yet");
+    if (a->said_ready || agent_os_now_ms() - a->begun_ms > READY_LATE_MS) {
+        notify_ready(a);
     }
 }
 
@@ -115,7 +115,7 @@ static void finish_once(agent *a, agent_exit result)
 static void on_ready(void *user)
 {
     agent *a = user;
-    notify_ready(a, "linked to the gateway");
+    notify_ready(a);
     finish_once(a, AGENT_EXIT_OK);
 }
 
@@ -123,10 +123,11 @@ static void on_end(void *user, const agent_link_end *end)
 {
     agent *a = user;
     if (a->said_ready) {
-        agent_os_notify("STATUS=no link to the gateway");
+        notify_ready(a);
     }
-    finish_once(a,
-                end->http == 401 || end->http == 403 ? AGENT_EXIT_NOPERM : AGENT_EXIT_UNAVAILABLE);
+    bool refused = end->http == 401 || end->http == 403 || end->close == DGON_CLOSE_UNKNOWN ||
+                   end->close == DGON_CLOSE_REVOKED;
+    finish_once(a, refused ? AGENT_EXIT_NOPERM : AGENT_EXIT_UNAVAILABLE);
 }
 
 /* --- stop --- */
@@ -162,8 +163,8 @@ static void stop(agent *a)
     }
     agent_log(AGENT_LOG_NOTICE, "stopping: %u jobs run, at most %u s for them",
               agent_jobs_count(a->jobs), a->config->drain);
-    agent_os_notify("STOPPING=1\nSTATUS=waiting for running jobs");
     a->stopping = true;
+    agent_status_tell(a->status, true, "STOPPING=1");
     a->stop_ms = agent_os_now_ms();
     agent_jobs_drain(a->jobs);
     agent_links_drain(a->links);
@@ -234,7 +235,7 @@ static void on_signal(void *user, agent_os_signal signal)
     } else if (!a->stopping) {
         agent_os_notify("RELOADING=1");
         reload(a);
-        agent_os_notify("READY=1");
+        agent_status_tell(a->status, false, "READY=1");
     }
 }
 
@@ -260,11 +261,21 @@ static bool make_parts(agent *a)
                              .on_end = on_end,
                              .user = a};
     a->links = agent_links_create(&spec);
+    if (a->links == NULL) {
+        return false;
+    }
+    agent_status_spec look = {.loop = a->loop,
+                              .config = a->config,
+                              .links = a->links,
+                              .models = a->models,
+                              .jobs = a->jobs,
+                              .listen = !a->once};
+    a->status = agent_status_create(&look);
     a->tick = agent_timer_create(a->loop, on_tick, a);
     a->start = agent_timer_create(a->loop, on_start, a);
     a->drain = agent_timer_create(a->loop, on_drain, a);
     a->watchdog = agent_timer_create(a->loop, on_watchdog, a);
-    return a->links != NULL && a->tick != NULL && a->start != NULL && a->drain != NULL &&
+    return a->status != NULL && a->tick != NULL && a->start != NULL && a->drain != NULL &&
            a->watchdog != NULL;
 }
 
@@ -273,6 +284,8 @@ static void free_parts(agent *a)
 {
     agent_links *links = a->links;
     a->links = NULL;
+    agent_status_destroy(a->status);
+    a->status = NULL;
     agent_timer_destroy(a->tick);
     agent_timer_destroy(a->start);
     agent_timer_destroy(a->drain);

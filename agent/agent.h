@@ -7,9 +7,10 @@
 /* Exit codes, after sysexits.h. */
 typedef enum agent_exit {
     AGENT_EXIT_OK = 0,
+    AGENT_EXIT_STOPPED = 3, /* --status: no agent runs there (as init scripts have it) */
     AGENT_EXIT_USAGE = 64,
-    AGENT_EXIT_UNAVAILABLE = 69, /* --once: the gateway cannot be reached */
-    AGENT_EXIT_SOFTWARE = 70,    /* the system refused something basic */
+    AGENT_EXIT_UNAVAILABLE = 69, /* --once, --status: no link to the gateway */
+    AGENT_EXIT_SOFTWARE = 70,    /* the system refused something basic; --status: no answer */
     AGENT_EXIT_TEMPFAIL = 75,    /* another agent holds the pid file */
     AGENT_EXIT_NOPERM = 77,      /* --once: the gateway refuses the token */
     AGENT_EXIT_CONFIG = 78

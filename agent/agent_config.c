@@ -93,6 +93,7 @@ bool agent_config_same_backend(const agent_config_backend *a, const agent_config
 bool agent_config_same_gateway(const agent_config *a, const agent_config *b)
 {
     return strcmp(a->url, b->url) == 0 && strcmp(a->token_file, b->token_file) == 0 &&
+           strcmp(a->credential_file, b->credential_file) == 0 &&
            strcmp(a->ca_file, b->ca_file) == 0 && strcmp(a->cert_file, b->cert_file) == 0 &&
            strcmp(a->key_file, b->key_file) == 0 && strcmp(a->proxy, b->proxy) == 0 &&
            a->insecure == b->insecure && strcmp(a->id, b->id) == 0;

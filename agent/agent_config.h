@@ -53,6 +53,7 @@ typedef struct agent_config {
     /* [gateway] */
     char url[AGENT_CONFIG_PATH_MAX];
     char token_file[AGENT_CONFIG_PATH_MAX];
+    char credential_file[AGENT_CONFIG_PATH_MAX]; /* agent_credential.h; then no token is sent */
     char ca_file[AGENT_CONFIG_PATH_MAX];
     char cert_file[AGENT_CONFIG_PATH_MAX];
     char key_file[AGENT_CONFIG_PATH_MAX];
@@ -61,6 +62,7 @@ typedef struct agent_config {
     /* [agent] */
     char id[DGON_WIRE_ID_MAX + 1];
     char pid_file[AGENT_CONFIG_PATH_MAX];
+    char status_socket[AGENT_CONFIG_PATH_MAX];
     uint32_t slots; /* 0 = as the backends say */
     uint32_t drain, links, models_interval;
     uint32_t body_max; /* bytes */
@@ -103,7 +105,8 @@ DGON_MUST_USE dgon_status agent_config_check(agent_config *c, dgon_buf *errors);
 
 /* The token of the gateway, read afresh at each call so that a changed file counts at the next
  * dial: DGON_AGENT_TOKEN, token_file, or the service manager's credential "token". `why` says what
- * is missing. The caller wipes `out`. */
+ * is missing. The caller wipes `out`, which is "" where the agent has a
+ * credential, or a certificate and no token. */
 DGON_MUST_USE dgon_status agent_config_token(const agent_config *c,
                                              char out[AGENT_CONFIG_SECRET_MAX], char *why,
                                              size_t why_size);

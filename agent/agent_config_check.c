@@ -69,6 +69,9 @@ static void check_gateway(agent_config_report *r)
             "[gateway] url: ws:// sends the token in the clear; use wss://, or insecure = yes "
             "if the network is trusted");
     }
+    if (c->credential_file[0] != '\0' && c->token_file[0] != '\0') {
+        agent_config_mistake(r, 0, "[gateway] credential_file and token_file: only one of them");
+    }
     if ((c->cert_file[0] == '\0') != (c->key_file[0] == '\0')) {
         agent_config_mistake(r, 0, "[gateway] cert_file and key_file go together");
     }

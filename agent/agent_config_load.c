@@ -43,6 +43,10 @@ dgon_status agent_config_token(const agent_config *c, char out[AGENT_CONFIG_SECR
     const char *env = agent_os_getenv("DGON_AGENT_TOKEN"), *dir = agent_os_credentials();
     char reason[200], path[AGENT_CONFIG_PATH_MAX + 16];
     dgon_status s;
+    out[0] = '\0';
+    if (c->credential_file[0] != '\0') {
+        return DGON_OK;
+    }
     if (env != NULL && env[0] != '\0') {
         size_t n = strlen(env);
         for (size_t i = 0; i < n; i++) {
@@ -60,8 +64,11 @@ dgon_status agent_config_token(const agent_config *c, char out[AGENT_CONFIG_SECR
         (void)snprintf(path, sizeof path, "%s", c->token_file);
     } else if (dir != NULL) {
         (void)snprintf(path, sizeof path, "%.500s/token", dir);
+    } else if (c->cert_file[0] != '\0') {
+        return DGON_OK;
     } else {
-        (void)snprintf(why, why_size, "no token: set token_file in [gateway]");
+        (void)snprintf(why, why_size,
+                       "no credential_file and no token_file in [gateway]: dgon-agent join URL CODE");
         return DGON_ENOTFOUND;
     }
     s = read_secret(path, out, reason, sizeof reason);
@@ -143,6 +150,7 @@ dgon_status agent_config_load(agent_config *c, const char *path, dgon_buf *error
     check_file(&r, "[gateway] ca_file", c->ca_file, false);
     check_file(&r, "[gateway] cert_file", c->cert_file, false);
     check_file(&r, "[gateway] key_file", c->key_file, true);
+    check_file(&r, "[gateway] credential_file", c->credential_file, true);
     char token[AGENT_CONFIG_SECRET_MAX];
     if (agent_config_token(c, token, why, sizeof why) != DGON_OK) {
         agent_config_mistake(&r, 0, "%.300s", why);

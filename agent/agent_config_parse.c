@@ -177,6 +177,7 @@ static bool set_id(reader *r, const char *value)
 static const key keys[] = {
     G(url, KEY_STRING, 0, 0),
     G(token_file, KEY_STRING, 0, 0),
+    G(credential_file, KEY_STRING, 0, 0),
     G(ca_file, KEY_STRING, 0, 0),
     G(cert_file, KEY_STRING, 0, 0),
     G(key_file, KEY_STRING, 0, 0),
@@ -190,6 +191,7 @@ static const key keys[] = {
     A("agent", models_interval, KEY_UINT, 1, 3600),
     A("agent", body_max, KEY_UINT, 1024, 1024u * 1024u * 1024u),
     A("agent", pid_file, KEY_STRING, 0, 0),
+    A("agent", status_socket, KEY_STRING, 0, 0),
     CALL("backend", "kind", set_kind),
     B(url, KEY_STRING, 0, 0),
     B(key_file, KEY_STRING, 0, 0),

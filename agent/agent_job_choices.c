@@ -1,7 +1,8 @@
 /* A job whose client wants several choices of a backend that gives fewer at a time: they are asked
  * for one after another, for the job has one slot of the agent. A kind that knows n is asked for
  * all of them first, and then for those that its answer lacked (an older llama-server heeds no n).
- */
+ * Not where n and several prompts come together: a backend that heeds no n numbers its choices
+ * otherwise, and which of them lack could not be told. */
 #include "agent_job.h"
 
 #include "dgon/alloc.h"
@@ -52,7 +53,8 @@ dgon_status agent_job_choices_begin(agent_job *j, dgon_error *e)
     if (s == DGON_OK) {
         s = keep(j, &plan);
     }
-    if (s == DGON_OK && j->ops->one_choice) {
+    bool mixed = plan.prompts > 1 && plan.each > 1;
+    if (s == DGON_OK && (j->ops->one_choice || mixed)) {
         s = ask_for_one(j);
     }
     return s == DGON_OK ? s : out_of_memory(e);
@@ -65,14 +67,6 @@ void agent_job_choices_begun(agent_job *j)
     }
 }
 
-/* Which choices lack can be told from those that came; not where n and several prompts were asked
- * for at once, because a backend that heeds no n numbers its choices otherwise. */
-static bool is_telling(const agent_job *j)
-{
-    const dgon_choices *plan = &j->choices->plan;
-    return j->ops->one_choice || plan->prompts == 1 || plan->each == 1;
-}
-
 bool agent_job_choices_more(agent_job *j)
 {
     agent_job_choices *c = j->choices;
@@ -80,7 +74,7 @@ bool agent_job_choices_more(agent_job *j)
         return false; /* what it lacks is for dgon_chat_end() to say */
     }
     unsigned next = dgon_chat_missing(&j->x.chat);
-    if (next >= j->x.chat.wanted || next <= c->at || !is_telling(j)) {
+    if (next >= j->x.chat.wanted || next <= c->at) {
         return false;
     }
     c->at = next;

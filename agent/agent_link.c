@@ -179,7 +179,7 @@ agent_link *agent_link_dial(agent_dialer *d, const char *address, const char *to
     dgon_buf_init(&l->tx, TX_MAX);
     (void)snprintf(l->token, sizeof l->token, "%s", token);
     if (d->insecure) {
-        agent_log(AGENT_LOG_WARN, "gateway: ws:// without TLS (insecure = yes): token and prompts "
+        agent_log(AGENT_LOG_WARN, "gateway: ws:// without TLS (insecure = yes): tokens and prompts "
                                   "are readable on the way");
     }
     struct lws_client_connect_info info;
@@ -528,6 +528,9 @@ static int on_receive(agent_link *l, const void *p, size_t n)
 static int add_token(agent_link *l, struct lws *wsi, unsigned char **p, unsigned char *end)
 {
     char line[AGENT_CONFIG_SECRET_MAX + 8];
+    if (l->token[0] == '\0') {
+        return 0; /* a key or a certificate it is, or a second handshake of the library's */
+    }
     int n = snprintf(line, sizeof line, "Bearer %s", l->token);
     int bad = lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_AUTHORIZATION,
                                            (const unsigned char *)line, n, p, end);

@@ -48,7 +48,7 @@ agent_dialer *agent_dialer_create(agent_loop *loop, const agent_config *c,
 void agent_dialer_destroy(agent_dialer *d);
 
 /* Starts to dial `address` (text of an IP) and returns; failure shows as AGENT_LINK_DOWN. The token
- * is copied. NULL: no memory. */
+ * is copied; "": none is sent. NULL: no memory. */
 agent_link *agent_link_dial(agent_dialer *d, const char *address, const char *token);
 /* True when the library has let go of it. */
 bool agent_link_is_free(const agent_link *l);

@@ -6,6 +6,7 @@
 #include "dgon/alloc.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define WELCOME_MS 10000u /* from dialing to welcome */
 #define DRAIN_QUIET_MS \
@@ -26,7 +27,9 @@ static agent_held *held_of(agent_links *s, const agent_link *l)
 
 static void on_open(void *user, agent_link *l)
 {
-    agent_links_hello(user, l);
+    if (!agent_links_has_key(user)) {
+        agent_links_hello(user, l);
+    }
 }
 
 static void take_welcome(agent_links *s, agent_link *l, const dgon_ctl *c)
@@ -43,9 +46,14 @@ static void take_welcome(agent_links *s, agent_link *l, const dgon_ctl *c)
     h->welcome_ms = agent_os_now_ms();
     agent_link_set_liveness(l, c->ping_s, c->hangup_s);
     agent_link_set_state(l, AGENT_LINK_READY, "welcome");
+    if (h->nonce[0] != '\0') {
+        agent_links_key_good(s, h);
+        agent_links_send_models(s, l);
+    }
     s->last_reason[0] = '\0';
-    agent_log(AGENT_LOG_INFO, "link %u up: %s, child %u of %u, %u slots, %u models", c->link,
-              s->spec.config->url, c->child, c->children, s->slots, s->model_count);
+    agent_log(AGENT_LOG_INFO, "link %u up: %s as %s, child %u of %u, %u slots, %u models",
+              c->link, s->spec.config->url, c->agent[0] != '\0' ? c->agent : s->spec.config->id,
+              c->child, c->children, s->slots, s->model_count);
     s->spec.on_ready(s->spec.user);
     agent_links_relieve(s);
     agent_links_spread_welcome(s, h);
@@ -57,6 +65,7 @@ static void take_goaway(agent_links *s, agent_link *l, const dgon_ctl *c)
     if (agent_link_get_state(l) != AGENT_LINK_READY) {
         return;
     }
+    s->next_refused = s->next_refused && strcmp(c->reason, "rotate") != 0;
     agent_log(AGENT_LOG_INFO, "gateway asks to leave a link (%s), %u jobs end on it", c->reason,
               h->session.jobs);
     agent_link_set_state(l, AGENT_LINK_LEAVING, "goaway");
@@ -86,6 +95,10 @@ static void on_text(void *user, agent_link *l, const char *p, size_t n)
         agent_log(AGENT_LOG_WARN, "bad control message from the gateway: %s", why);
     } else if (c.type == DGON_CTL_WELCOME) {
         take_welcome(s, l, &c);
+    } else if (c.type == DGON_CTL_CHALLENGE) {
+        agent_links_take_challenge(s, held_of(s, l), &c);
+    } else if (c.type == DGON_CTL_ROTATE) {
+        agent_links_rotate(s, held_of(s, l));
     } else if (c.type == DGON_CTL_GOAWAY) {
         take_goaway(s, l, &c);
     } else if (c.type == DGON_CTL_JOB) {
@@ -129,19 +142,25 @@ static void drop_link(agent_links *s, unsigned i)
 {
     agent_held *h = s->links[i];
     bool was_current = s->current == h->link;
+    bool old_key = agent_links_key_refused(s, h);
     agent_jobs_link_lost(s->spec.jobs, h->link);
     if (was_current) {
         s->current = NULL;
     }
     if (was_current && !s->draining) {
         if (!agent_links_promote(s)) {
-            agent_links_after_end(s, h);
+            if (old_key) {
+                agent_links_dial_in(s, 0);
+            } else {
+                agent_links_after_end(s, h);
+            }
         }
     } else if (h->extra && !h->quiet) {
         agent_links_spread_lost(s);
     }
     if (agent_link_is_free(h->link)) {
         agent_link_destroy(h->link);
+        agent_os_wipe(h->key, sizeof h->key);
         dgon_free(h);
         s->links[i] = s->links[--s->count];
     }
@@ -249,6 +268,24 @@ unsigned agent_links_count(const agent_links *s)
     return s->count;
 }
 
+void agent_links_look(const agent_links *s, agent_links_view *v)
+{
+    uint64_t now = agent_os_now_ms();
+    *v = (agent_links_view){.reason = s->last_reason};
+    for (unsigned i = 0; i < s->count; i++) {
+        agent_link_state st = agent_link_get_state(s->links[i]->link);
+        if (st == AGENT_LINK_READY) {
+            uint64_t age = now - s->links[i]->welcome_ms;
+            v->ready++;
+            v->ready_ms = age > v->ready_ms ? age : v->ready_ms;
+        } else if (st < AGENT_LINK_READY) {
+            v->dialing++;
+        } else {
+            v->leaving++;
+        }
+    }
+}
+
 bool agent_links_is_ready(const agent_links *s)
 {
     return s->current != NULL && agent_link_get_state(s->current) == AGENT_LINK_READY;
@@ -317,6 +354,7 @@ void agent_links_destroy(agent_links *s)
     }
     for (unsigned i = 0; i < s->count; i++) {
         agent_link_destroy(s->links[i]->link);
+        agent_os_wipe(s->links[i]->key, sizeof s->links[i]->key);
         dgon_free(s->links[i]);
     }
     agent_dialer_destroy(s->dialer);

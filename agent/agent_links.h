@@ -38,6 +38,14 @@ void agent_links_drain(agent_links *s);
 /* Closes what is left. */
 void agent_links_close(agent_links *s);
 unsigned agent_links_count(const agent_links *s);
+/* The links as a person sees them. */
+typedef struct agent_links_view {
+    unsigned ready, dialing, leaving;
+    uint64_t ready_ms; /* since the oldest ready link's welcome */
+    const char
+        *reason; /* why there is no link, "" if there is one; of the links, until they change */
+} agent_links_view;
+void agent_links_look(const agent_links *s, agent_links_view *v);
 bool agent_links_is_ready(const agent_links *s);
 /* libwebsockets has nothing to do for any link until something comes from the gateway. */
 bool agent_links_are_settled(const agent_links *s);

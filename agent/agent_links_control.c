@@ -39,7 +39,7 @@ static dgon_status add_labels(dgon_buf *out, const agent_config *c)
     return st == DGON_OK ? dgon_buf_adds(out, "}}") : st;
 }
 
-static void send_control(agent_links *s, agent_link *l, const dgon_ctl *c)
+void agent_links_send(agent_links *s, agent_link *l, const dgon_ctl *c)
 {
     dgon_buf b;
     dgon_buf_init(&b, DGON_WIRE_CONTROL_MAX);
@@ -55,8 +55,19 @@ static void send_control(agent_links *s, agent_link *l, const dgon_ctl *c)
     dgon_buf_fini(&b);
 }
 
+static agent_held *held_of(agent_links *s, const agent_link *l)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        if (s->links[i]->link == l) {
+            return s->links[i];
+        }
+    }
+    return NULL;
+}
+
 void agent_links_hello(agent_links *s, agent_link *l)
 {
+    agent_held *h = held_of(s, l);
     dgon_ctl c;
     dgon_ctl_init(&c);
     c.type = DGON_CTL_HELLO;
@@ -66,12 +77,32 @@ void agent_links_hello(agent_links *s, agent_link *l)
     (void)snprintf(c.version, sizeof c.version, "%s", AGENT_VERSION);
     (void)snprintf(c.os, sizeof c.os, "%s", agent_os_name());
     c.slots = s->slots;
+    if (h != NULL && h->nonce[0] != '\0') {
+        if (!agent_links_sign_hello(h, &c)) {
+            agent_link_kill(l, "the hello cannot be signed");
+            return;
+        }
+    } else {
+        c.models = s->models;
+        c.model_count = s->model_count;
+        c.allow = s->allow[0] != '\0' ? s->allow : NULL;
+        c.loads = true;
+        c.pulls = s->pull;
+    }
+    agent_links_send(s, l, &c);
+}
+
+void agent_links_send_models(agent_links *s, agent_link *l)
+{
+    dgon_ctl c;
+    dgon_ctl_init(&c);
+    c.type = DGON_CTL_MODELS;
     c.models = s->models;
     c.model_count = s->model_count;
     c.allow = s->allow[0] != '\0' ? s->allow : NULL;
     c.loads = true;
     c.pulls = s->pull;
-    send_control(s, l, &c);
+    agent_links_send(s, l, &c);
 }
 
 static void send_state(agent_links *s, dgon_ctl_type type)
@@ -87,7 +118,7 @@ static void send_state(agent_links *s, dgon_ctl_type type)
     c.pulls = s->pull;
     for (unsigned i = 0; i < s->count; i++) {
         if (is_talking(s->links[i]->link)) {
-            send_control(s, s->links[i]->link, &c);
+            agent_links_send(s, s->links[i]->link, &c);
         }
     }
 }
@@ -128,7 +159,7 @@ void agent_links_leave(agent_links *s, agent_held *h, const char *why)
     dgon_ctl c;
     dgon_ctl_init(&c);
     c.type = DGON_CTL_DRAINING;
-    send_control(s, h->link, &c);
+    agent_links_send(s, h->link, &c);
     agent_link_set_state(h->link, AGENT_LINK_LEAVING, why);
     h->leave_ms = agent_os_now_ms();
     h->quiet = true;

@@ -52,16 +52,27 @@ static const char *pick_address(agent_links *s)
     return s->addresses != 0 ? s->address[s->address_at % s->addresses] : NULL;
 }
 
-static bool add_link(agent_links *s, const char *address, const char *token, bool extra)
+static void drop_held(agent_held *h)
+{
+    agent_os_wipe(h, sizeof *h);
+    dgon_free(h);
+}
+
+static dgon_status add_link(agent_links *s, const char *address, const char *token, bool extra,
+                            char *why, size_t why_size)
 {
     agent_held *h = s->count < AGENT_LINKS_MAX ? dgon_calloc(1, sizeof *h) : NULL;
     if (h == NULL) {
-        return false;
+        return DGON_ENOMEM;
+    }
+    if (agent_links_has_key(s) && agent_links_take_key(s, h, why, why_size) != DGON_OK) {
+        drop_held(h);
+        return DGON_EINVAL;
     }
     h->link = agent_link_dial(s->dialer, address, token);
     if (h->link == NULL) {
-        dgon_free(h);
-        return false;
+        drop_held(h);
+        return DGON_ENOMEM;
     }
     h->session.window = AGENT_LINKS_WINDOW_MIN;
     agent_link_set_data(h->link, &h->session);
@@ -70,7 +81,7 @@ static bool add_link(agent_links *s, const char *address, const char *token, boo
     if (!extra) {
         s->current = h->link;
     }
-    return true;
+    return DGON_OK;
 }
 
 dgon_status agent_links_add(agent_links *s, bool extra, char *why, size_t why_size)
@@ -84,8 +95,8 @@ dgon_status agent_links_add(agent_links *s, bool extra, char *why, size_t why_si
     if (address == NULL) {
         (void)snprintf(why, why_size, "the gateway's name cannot be resolved");
         st = DGON_ENOTFOUND;
-    } else if (!add_link(s, address, token, extra)) {
-        st = DGON_ENOMEM;
+    } else {
+        st = add_link(s, address, token, extra, why, why_size);
     }
     agent_os_wipe(token, sizeof token);
     return st;
@@ -111,7 +122,8 @@ void agent_links_dial(agent_links *s)
 
 static bool is_slow(const agent_link_end *e)
 {
-    return e->http == 401 || e->http == 403 || e->close == DGON_CLOSE_DUPLICATE ||
+    return e->http == 401 || e->http == 403 || e->close == DGON_CLOSE_UNKNOWN ||
+           e->close == DGON_CLOSE_REVOKED || e->close == DGON_CLOSE_DUPLICATE ||
            e->close == DGON_CLOSE_VERSION || e->close == DGON_CLOSE_FULL;
 }
 
@@ -139,7 +151,25 @@ void agent_links_after_end(agent_links *s, const agent_held *h)
         }
     }
     if (e->http == 401 || e->http == 403) {
-        log_reason(s, AGENT_LOG_ERROR, "the gateway refuses the token; trying again every 60 s");
+        log_reason(s, AGENT_LOG_ERROR,
+                   s->spec.config->cert_file[0] != '\0'
+                       ? "the gateway refuses the certificate or the token; trying again every 60 s"
+                   : agent_links_has_key(s)
+                       ? "the gateway takes no keys (DgonAgentFile, DgonAgentTrust); trying again "
+                         "every 60 s"
+                       : "the gateway refuses the token; trying again every 60 s");
+    } else if (e->close == DGON_CLOSE_REVOKED) {
+        log_reason(s, AGENT_LOG_ERROR,
+                   "the gateway's administrator has revoked this agent: to come back, ask for a new "
+                   "code, move credential_file away and run dgon-agent join; trying again every "
+                   "60 s");
+    } else if (e->close == DGON_CLOSE_UNKNOWN) {
+        char text[400];
+        (void)snprintf(text, sizeof text,
+                       "%s. If it was revoked or the gateway is a new one: ask for a new code, move "
+                       "credential_file away and run dgon-agent join; trying again every 60 s",
+                       e->reason);
+        log_reason(s, AGENT_LOG_ERROR, text);
     } else {
         log_reason(s, AGENT_LOG_WARN, e->reason);
     }

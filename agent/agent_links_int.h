@@ -7,6 +7,8 @@
 #include "agent_links.h"
 
 #include "dgon/backoff.h"
+#include "dgon/control.h"
+#include "dgon/sign.h"
 
 #define AGENT_LINKS_MAX             16u
 #define AGENT_LINKS_BACKOFF_BASE_MS 250u
@@ -22,7 +24,10 @@ typedef struct agent_held {
     uint32_t child; /* process of the gateway */
     bool extra;     /* dialled beside another one, to reach one more process */
     bool standby;   /* asked to leave, and takes jobs until another link does */
-    bool quiet;     /* `draining` was sent, and is given time to be read */
+    char nonce[DGON_SIGN_NONCE_HEX + 1]; /* of the gateway's challenge; "" = none */
+    unsigned char key[DGON_SIGN_KEY];    /* the secret to log in with, wiped once it was used */
+    bool with_next;                      /* it is the next one */
+    bool quiet;                          /* `draining` was sent, and is given time to be read */
 } agent_held;
 
 struct agent_links {
@@ -32,6 +37,7 @@ struct agent_links {
     agent_held *links[AGENT_LINKS_MAX];
     unsigned count;
     agent_link *current;
+    bool next_refused; /* the gateway does not know the next key yet: the old one it is */
     bool started, draining, dial_due, dial_wait, spread_due;
     uint32_t children;     /* processes of the gateway, as its last welcome said */
     unsigned spread_tries; /* extra links dialled for nothing in a row */
@@ -52,10 +58,29 @@ struct agent_links {
 /* --- agent_links_control.c --- */
 
 void agent_links_hello(agent_links *s, agent_link *l);
+void agent_links_send(agent_links *s, agent_link *l, const dgon_ctl *c);
+/* The models, where hello could not tell them. */
+void agent_links_send_models(agent_links *s, agent_link *l);
 /* Tells the gateway to send no more jobs on this link and lets its jobs end. */
 void agent_links_leave(agent_links *s, agent_held *h, const char *why);
 /* Another link takes jobs, or none can: leaves those on standby. */
 void agent_links_relieve(agent_links *s);
+
+/* --- agent_links_key.c --- */
+
+/* The agent logs in with a key: it says hello once it was challenged. */
+bool agent_links_has_key(const agent_links *s);
+/* Reads the key for a new link. */
+dgon_status agent_links_take_key(agent_links *s, agent_held *h, char *why, size_t why_size);
+bool agent_links_sign_hello(agent_held *h, dgon_ctl *hello);
+void agent_links_take_challenge(agent_links *s, agent_held *h, const dgon_ctl *c);
+/* The gateway wants a new key. */
+void agent_links_rotate(agent_links *s, agent_held *h);
+/* Welcome: the key that was used is good. */
+void agent_links_key_good(agent_links *s, agent_held *h);
+/* A link ended because its key was the next one, which the gateway does not know: the old one is
+ * worth a dial at once. */
+bool agent_links_key_refused(agent_links *s, const agent_held *h);
 
 /* --- agent_links_dial.c --- */
 

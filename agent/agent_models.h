@@ -43,7 +43,7 @@ agent_backend *agent_models_find(agent_models *m, const char *name, const agent_
 agent_backend *agent_models_opened(agent_models *m, const char *method, const char *path);
 /* All openings of backends that are up, in one list; false: there are none. */
 bool agent_models_allow(const agent_models *m, char out[DGON_PASS_LIST_MAX]);
-/* The i-th backend; NULL: there are not so many. */
+/* The i-th backend; NULL behind the last one. */
 agent_backend *agent_models_at(const agent_models *m, unsigned i);
 /* Does some backend get models that it does not have? */
 bool agent_models_pull(const agent_models *m);

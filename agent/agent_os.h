@@ -38,6 +38,10 @@ void agent_os_wipe(void *p, size_t n);
 
 const char *agent_os_name(void);
 const char *agent_os_default_config(void);
+/* What a person types to start the agent with this configuration; static storage, one caller. */
+const char *agent_os_start_command(const char *config);
+/* Where the secret of the agent as a service is. */
+const char *agent_os_default_credential(void);
 void agent_os_hostname(char *out, size_t size);
 /* An environment variable, or NULL. */
 const char *agent_os_getenv(const char *name);
@@ -48,6 +52,12 @@ const char *agent_os_credentials(void);
  * group or others may write is refused. On failure `why` gets the reason. */
 DGON_MUST_USE dgon_status agent_os_read_file(const char *path, bool secret, dgon_buf *out,
                                              char *why, size_t why_size);
+/* The file has this content or its old one, and it is on disk on return. A secret is for its owner
+ * alone (the directory's, if an administrator writes it). A missing last directory is made. On failure
+ * `why` gets the reason. */
+DGON_MUST_USE dgon_status agent_os_write_file(const char *path, bool secret, const void *p,
+                                              size_t n, char *why, size_t why_size);
+bool agent_os_exists(const char *path);
 /* Calls fn for each "<dir>/<name>" whose name ends in `suffix`, sorted by name. A missing directory
  * is empty. */
 DGON_MUST_USE dgon_status agent_os_list(const char *dir, const char *suffix,
@@ -61,6 +71,20 @@ void agent_os_pid_file_remove(const char *path);
 void agent_os_notify(const char *state);
 /* Half of the watchdog's period in ms, 0 = no watchdog wanted. */
 uint32_t agent_os_watchdog_ms(void);
+
+/* The status socket (agent_status.h): a local socket for this user and root only; one that a killed
+ * agent left is taken over. -1: it cannot be made. Close removes it; fd -1 is allowed. */
+int agent_os_status_listen(const char *path);
+void agent_os_status_close(int fd, const char *path);
+/* Takes one connection, gives it the text and closes it. Never waits. */
+void agent_os_status_answer(int fd, const char *text, size_t n);
+/* Where the packaged service has its socket. */
+const char *agent_os_status_path(void);
+/* The other side: all that is said there, within wait_ms. DGON_ENOTFOUND: nobody listens; else why
+ * says what is wrong. */
+DGON_MUST_USE dgon_status agent_os_status_ask(const char *path, uint32_t wait_ms, dgon_buf *out,
+                                              char *why, size_t why_size);
+unsigned agent_os_pid(void);
 
 /* Log sink: stderr until a file is opened. Reopening the same path serves log rotation. */
 DGON_MUST_USE dgon_status agent_os_log_open(const char *path);

@@ -1,13 +1,18 @@
 /* The module record and its hooks; nothing else. */
+#include "mod_dgon_access.h"
 #include "mod_dgon_admin.h"
 #include "mod_dgon_agent.h"
 #include "mod_dgon_api.h"
+#include "mod_dgon_bearer.h"
 #include "mod_dgon_check.h"
 #include "mod_dgon_config.h"
 #include "mod_dgon_conn.h"
 #include "mod_dgon_cors.h"
+#include "mod_dgon_dir.h"
 #include "mod_dgon_engine.h"
 #include "mod_dgon_error.h"
+#include "mod_dgon_join.h"
+#include "mod_dgon_keyfile.h"
 #include "mod_dgon_ollama.h"
 #include "mod_dgon_pass.h"
 #include "mod_dgon_restart.h"
@@ -35,6 +40,7 @@ static int post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, serve
 
 static void child_init(apr_pool_t *pchild, server_rec *s)
 {
+    mod_dgon_keyfile_child(s);
     mod_dgon_admin_start(pchild, mod_dgon_engine_start(pchild, s));
 }
 
@@ -54,7 +60,8 @@ static void child_stopping(apr_pool_t *pchild, int graceful)
 
 static void register_hooks(apr_pool_t *p)
 {
-    (void)p;
+    mod_dgon_access_register(p);
+    mod_dgon_bearer_register();
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
@@ -65,6 +72,8 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(mod_dgon_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_metrics_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(mod_dgon_admin_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_dgon_join_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(mod_dgon_invite_handler, NULL, NULL, APR_HOOK_MIDDLE);
     mod_dgon_conn_register();
     mod_dgon_cors_register();
     mod_dgon_error_register();
@@ -74,13 +83,8 @@ static void register_hooks(apr_pool_t *p)
 }
 
 module AP_MODULE_DECLARE_DATA dgon_module = {
-    STANDARD20_MODULE_STUFF,
-    NULL, /* per-directory: none yet */
-    NULL,
-    mod_dgon_config_create,
-    mod_dgon_config_merge,
-    mod_dgon_cmds,
-    register_hooks,
+    STANDARD20_MODULE_STUFF, mod_dgon_dir_create, mod_dgon_dir_merge, mod_dgon_config_create,
+    mod_dgon_config_merge,   mod_dgon_cmds,       register_hooks,
 #if defined(AP_MODULE_FLAG_NONE)
     AP_MODULE_FLAG_NONE,
 #endif

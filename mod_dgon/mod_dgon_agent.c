@@ -3,10 +3,12 @@
 #include "mod_dgon_conn.h"
 #include "mod_dgon_error.h"
 #include "mod_dgon_link.h"
+#include "mod_dgon_shm.h"
 
 #include "dgon/wire.h"
 
 #include <http_protocol.h>
+#include <http_ssl.h>
 #include <util_filter.h>
 #include <apr_base64.h>
 #include <apr_lib.h>
@@ -16,6 +18,7 @@
 #include <string.h>
 
 #define WEBSOCKET_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 1.3 */
+#define HANDSHAKE_RETRY_S 2
 
 static int refuse(request_rec *r, int http, const char *code, const char *text)
 {
@@ -99,6 +102,85 @@ static int switch_protocols(request_rec *r, const char *key)
     return OK;
 }
 
+/* The name in a client certificate that httpd has verified: what SSLUserName made the user, else the
+ * subject's common name. NULL: there is none. */
+static const char *certificate_name(request_rec *r)
+{
+    conn_rec *c = r->connection;
+    const char *verified = ap_ssl_var_lookup(r->pool, r->server, c, r, "SSL_CLIENT_VERIFY");
+    if (verified == NULL || strcmp(verified, "SUCCESS") != 0)
+        return NULL;
+    const char *name = r->user != NULL
+                           ? r->user
+                           : ap_ssl_var_lookup(r->pool, r->server, c, r, "SSL_CLIENT_S_DN_CN");
+    return name != NULL && dgon_wire_is_agent_id(name, strlen(name)) ? name : NULL;
+}
+
+static int refuse_token(request_rec *r, const char *what)
+{
+    apr_table_setn(r->err_headers_out, "WWW-Authenticate", "Bearer realm=\"dgon agents\"");
+    ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, "DGON0060: agent at %s refused: %s",
+                  r->useragent_ip, what);
+    return refuse(r, HTTP_UNAUTHORIZED, "invalid_agent_token",
+                  "The agent's token is missing or unknown.");
+}
+
+/* It may open a link, as *who or as somebody who still has to show it; false: *rc is for the handler
+ * to return. */
+static bool find_out(request_rec *r, mod_dgon_who *who, int *rc)
+{
+    const mod_dgon_conf *conf = mod_dgon_config_get(r->server);
+    const char *name;
+    if (apr_table_get(r->headers_in, "Authorization") != NULL) {
+        who->kind = MOD_DGON_WHO_TOKEN;
+        if ((conf->trust & MOD_DGON_TRUST_TOKEN) && token_known(r))
+            return true;
+        *rc = refuse_token(r, "token missing or unknown");
+        return false;
+    }
+    if ((conf->trust & MOD_DGON_TRUST_SSL) && (name = certificate_name(r)) != NULL) {
+        who->kind = MOD_DGON_WHO_CERTIFICATE;
+        apr_cpystrn(who->id, name, sizeof(who->id));
+        return true;
+    }
+    if ((conf->trust & MOD_DGON_TRUST_KEY) && conf->agent_file != NULL) {
+        who->kind = MOD_DGON_WHO_KEY;
+        return true;
+    }
+    *rc = refuse_token(r, conf->trust & MOD_DGON_TRUST_SSL
+                              ? "no token, and no certificate with a name that can be an id"
+                              : "token missing or unknown");
+    return false;
+}
+
+/* A link that nobody knows yet needs a place. False: *rc is for the handler to return. */
+static bool take_place(request_rec *r, mod_dgon_engine *e, mod_dgon_who *who, int *rc)
+{
+    if (who->kind != MOD_DGON_WHO_KEY)
+        return true;
+    dgon_error err;
+    dgon_status st = dgon_gate_enter(mod_dgon_shm_gate(), e->child, r->useragent_ip,
+                                     (uint32_t)e->conf->handshakes,
+                                     (uint32_t)e->conf->handshakes_address, mod_dgon_shm_alive,
+                                     NULL, &who->place);
+    if (st == DGON_OK)
+        return true;
+    ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                  "DGON0260: agent at %s refused: too many links that have not shown who they are; "
+                  "if these are agents of yours, raise %s",
+                  r->useragent_ip,
+                  st == DGON_EEXIST ? "DgonAgentHandshakesPerAddress" : "DgonAgentHandshakes");
+    dgon_error_set(&err, st == DGON_EEXIST ? HTTP_TOO_MANY_REQUESTS : HTTP_SERVICE_UNAVAILABLE,
+                   "too_many_handshakes", NULL,
+                   "Too many agents are connecting at this moment%s.",
+                   st == DGON_EEXIST ? " from this address" : "");
+    err.retry_after = HANDSHAKE_RETRY_S;
+    r->connection->keepalive = AP_CONN_CLOSE;
+    apr_table_setn(r->err_headers_out, "Connection", "close");
+    *rc = mod_dgon_error_send(r, &err);
+    return false;
+}
+
 int mod_dgon_agent_handler(request_rec *r)
 {
     if (r->handler == NULL || strcmp(r->handler, "dgon-agent") != 0)
@@ -138,19 +220,21 @@ int mod_dgon_agent_handler(request_rec *r)
     if ((length != NULL && strcmp(length, "0") != 0) ||
         apr_table_get(r->headers_in, "Transfer-Encoding") != NULL)
         return refuse(r, HTTP_BAD_REQUEST, "unexpected_body", "An upgrade has no body.");
-    if (!token_known(r)) {
-        apr_table_setn(r->err_headers_out, "WWW-Authenticate", "Bearer realm=\"dgon agents\"");
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
-                      "DGON0060: agent at %s refused: token missing or unknown", r->useragent_ip);
-        return refuse(r, HTTP_UNAUTHORIZED, "invalid_agent_token",
-                      "The agent's token is missing or unknown.");
-    }
+    mod_dgon_who who = {.place = 0};
+    int rc = OK;
+    if (!find_out(r, &who, &rc))
+        return rc;
     if (sent_ahead(r))
         return refuse(r, HTTP_BAD_REQUEST, "unexpected_data",
                       "Data was sent before the upgrade was answered.");
     if (e == NULL || mod_dgon_conn_get(r->connection) == NULL || atomic_load(&e->stopping))
         return refuse(r, HTTP_SERVICE_UNAVAILABLE, "no_capacity",
                       "This server process takes no links at the moment.");
-    int rc = switch_protocols(r, key);
-    return rc == OK ? mod_dgon_link_adopt(r, e) : rc;
+    if (!take_place(r, e, &who, &rc))
+        return rc;
+    rc = switch_protocols(r, key);
+    if (rc == OK)
+        return mod_dgon_link_adopt(r, e, &who);
+    dgon_gate_leave(mod_dgon_shm_gate(), who.place);
+    return rc;
 }

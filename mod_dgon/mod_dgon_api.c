@@ -1,5 +1,6 @@
 #include "mod_dgon_api.h"
 
+#include "mod_dgon_access.h"
 #include "mod_dgon_alias.h"
 #include "mod_dgon_batch.h"
 #include "mod_dgon_body.h"
@@ -64,7 +65,8 @@ static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_
         mod_dgon_models_find(s->engine, s->model, dgon_op_form(op) == DGON_FORM_LINES, &s->alias);
     if (s->spec.model != DGON_NONE) {
         s->tally->model = s->model;
-        return true;
+        return mod_dgon_access_names_one(s->r, s->body.data, s->body.len, e) &&
+               mod_dgon_models_may(s->r, s->engine, s->spec.model, e);
     }
     dgon_error_set(e, HTTP_NOT_FOUND, "model_not_found", "model",
                    "The model '%s' does not exist here; GET /v1/models lists those that do.",
@@ -201,8 +203,16 @@ mod_dgon_engine *mod_dgon_api_engine(request_rec *r, const char *handler, int *s
         *status = OK;
         return NULL;
     }
+    if (mod_dgon_cors_is_foreign(r)) {
+        r->connection->keepalive = AP_CONN_CLOSE; /* its body is not waited for */
+        dgon_error_set(&e, HTTP_FORBIDDEN, "cross_site_request", NULL,
+                       "A page of another site sent this. If it may, name its origin in "
+                       "DgonCorsOrigin.");
+        *status = mod_dgon_api_refuse(r, &e);
+        return NULL;
+    }
     mod_dgon_engine *engine = mod_dgon_engine_get();
-    if (engine != NULL)
+    if (engine != NULL && mod_dgon_error_is_api(handler))
         mod_dgon_tally_begin(r, engine);
     if (engine != NULL && !atomic_load(&engine->stopping))
         return engine;

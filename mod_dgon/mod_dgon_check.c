@@ -184,13 +184,22 @@ static void look_at_sections(findings *f, const ap_directive_t *d)
     }
 }
 
+static bool anybody_trusts_ssl(server_rec *s)
+{
+    for (; s != NULL; s = s->next)
+        if (mod_dgon_config_get(s)->trust & MOD_DGON_TRUST_SSL)
+            return true;
+    return false;
+}
+
 static apr_array_header_t *look(server_rec *s, apr_pool_t *p)
 {
     findings f = {.s = s, .p = p, .list = apr_array_make(p, 8, sizeof(finding))};
     const mod_dgon_conf *conf = mod_dgon_config_get(s);
-    if (conf->token_file == NULL)
-        add(&f, "DGON0010", APLOG_WARNING, true, "no DgonAgentTokenFile: no agent can connect",
-            "DgonAgentTokenFile /etc/dgon/agents.token");
+    if (conf->token_file == NULL && conf->agent_file == NULL && !anybody_trusts_ssl(s))
+        add(&f, "DGON0010", APLOG_WARNING, true,
+            "no DgonAgentFile and no DgonAgentTokenFile: no agent can connect",
+            "DgonAgentFile /var/lib/dgon/agents");
     look_at_mpm(&f, conf);
     look_at_files(&f, conf);
     look_at_times(&f, conf);

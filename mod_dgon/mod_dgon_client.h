@@ -21,15 +21,15 @@ typedef enum mod_dgon_pump {
 
 /* A request that is passed on, as it is (mod_dgon_pass.h). */
 typedef struct mod_dgon_upload {
-    dgon_buf head;     /* JSON for the agent */
-    bool head_fed;     /* to this attempt */
-    bool more;         /* the client's body goes on behind what is in `body` */
-    bool begun;        /* some of that was read: no other attempt can be made */
-    bool ended;        /* the end was fed to this attempt */
-    bool wants_input;  /* nothing to read for the moment */
-    uint64_t input_at; /* when something was last read */
+    dgon_buf head;                /* JSON for the agent */
+    bool head_fed;                /* to this attempt */
+    bool more;                    /* the client's body goes on behind what is in `body` */
+    bool begun;                   /* some of that was read: no other attempt can be made */
+    bool ended;                   /* the end was fed to this attempt */
+    bool wants_input;             /* nothing to read for the moment */
+    uint64_t input_at;            /* when something was last read */
     const dgon_pass_head *answer; /* its head, once it came: headers until the first write */
-    int64_t passed;    /* bytes of its body so far */
+    int64_t passed;               /* bytes of its body so far */
     apr_bucket_brigade *in;
 } mod_dgon_upload;
 
@@ -75,7 +75,7 @@ struct mod_dgon_stream {
     bool headers_sent, in_event, over, probing, trimmed;
     uint64_t probe_at;
     struct mod_dgon_tally *tally; /* of the request; its parts share it */
-    dgon_buf answer; /* a whole JSON answer, until its end is known */
+    dgon_buf answer;              /* a whole JSON answer, until its end is known */
     dgon_error error;
     uint64_t events;
 };

@@ -17,6 +17,24 @@ dgon_status mod_dgon_client_submit(mod_dgon_stream *s);
 bool mod_dgon_client_retry(mod_dgon_stream *s);
 /* Does an administrator want it to end? Then s->error says so. */
 bool mod_dgon_client_cancelled(mod_dgon_stream *s);
+static inline void mod_dgon_client_count(mod_dgon_stream *s, dgon_count what, uint64_t n)
+{
+    dgon_registry_count(s->engine->registry, s->engine->child, what, n);
+}
+
+/* Before a job is given up: what the registry knows of it. */
+void mod_dgon_client_note_attempt(mod_dgon_stream *s, dgon_job_ref ref);
+/* Gives the job up, if there is one. */
+void mod_dgon_client_let_go(mod_dgon_stream *s);
+/* Is there something of the request that the agent has not been told? */
+bool mod_dgon_client_has_body(const mod_dgon_stream *s);
+/* Moves what fits of the body into the up ring. */
+void mod_dgon_client_feed(mod_dgon_stream *s);
+/* How it went with the agent, for the fleet's page; e NULL: well. Not what is no agent's fault. */
+void mod_dgon_client_agent_told(mod_dgon_stream *s, const dgon_error *e);
+/* The answer is whole: sends what is left of it. */
+mod_dgon_pump mod_dgon_client_end(mod_dgon_stream *s, dgon_buf *out);
+
 /* Is it a stream between whose events comments may stand? */
 bool mod_dgon_client_comments(const mod_dgon_stream *s);
 /* Before the first byte: the headers of a good answer. */

@@ -1,14 +1,17 @@
 #include "mod_dgon_config.h"
 
+#include "mod_dgon_agents.h"
 #include "mod_dgon_alias.h"
+#include "mod_dgon_config_int.h"
 #include "mod_dgon_cors.h"
+#include "mod_dgon_dir.h"
 #include "mod_dgon_pass.h"
 
 #include "dgon/embed.h"
+#include "dgon/gate.h"
 #include "dgon/registry.h"
 
 #include <http_core.h>
-#include <apr_file_io.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 
@@ -55,6 +58,12 @@ static const mod_dgon_number numbers[] = {
     {"DgonLinkHangup", FIELD(link_hangup), UNIT_TIME, 2000, HOUR_MS, 35000, true, false},
     {"DgonAttempts", FIELD(attempts), UNIT_COUNT, 1, 3, 3, false, false},
     {"DgonEmbedPart", FIELD(embed_part), UNIT_COUNT, 0, DGON_EMBED_INPUTS_MAX, 32, false, false},
+    {"DgonAgentHandshakes", FIELD(handshakes), UNIT_COUNT, 1, DGON_GATE_PLACES, 256, true, false},
+    {"DgonAgentHandshakesPerAddress", FIELD(handshakes_address), UNIT_COUNT, 1, DGON_GATE_PLACES,
+     64, true, false},
+    {"DgonJoinFailures", FIELD(join_failures), UNIT_COUNT, 1, 1000000, 600, true, false},
+    {"DgonJoinFailuresPerAddress", FIELD(join_failures_address), UNIT_COUNT, 1, 10000, 10, true,
+     false},
 };
 #define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
@@ -85,6 +94,12 @@ void *mod_dgon_config_merge(apr_pool_t *p, void *base, void *add)
         conf->token_file = from->token_file;
     if (conf->admin_socket == NULL)
         conf->admin_socket = from->admin_socket;
+    if (conf->agent_file == NULL)
+        conf->agent_file = from->agent_file;
+    if (conf->agent_url == NULL)
+        conf->agent_url = from->agent_url;
+    if (conf->trust == 0)
+        conf->trust = from->trust;
     if (conf->cors == NULL)
         conf->cors = from->cors;
     if (conf->aliases == NULL)
@@ -222,11 +237,29 @@ const command_rec mod_dgon_cmds[] = {
      TAKE1,
      "UNIX socket at which dgonctl asks; root's alone"},
     {"DgonAgentTokenFile",
-     {.take1 = cmd_path},
-     (void *)FIELD(token_file),
+     {.take1 = mod_dgon_config_token_file},
+     NULL,
      RSRC_CONF,
      TAKE1,
      "file with the agents' tokens, one a line; not readable for others"},
+    {"DgonAgentFile",
+     {.take1 = mod_dgon_config_agent_file},
+     NULL,
+     RSRC_CONF,
+     TAKE1,
+     "file of the agents that have joined and of open invitations; written by httpd and dgonctl"},
+    {"DgonAgentUrl",
+     {.take1 = mod_dgon_config_agent_url},
+     NULL,
+     RSRC_CONF,
+     TAKE1,
+     "the address that agents dial, where it is not this host's /dgon/agent"},
+    {"DgonAgentTrust",
+     {.take1 = mod_dgon_config_trust},
+     NULL,
+     RSRC_CONF,
+     ITERATE,
+     "how agents may show who they are: token, key, ssl"},
     {"DgonAlias",
      {.take2 = cmd_alias},
      NULL,
@@ -245,6 +278,24 @@ const command_rec mod_dgon_cmds[] = {
      RSRC_CONF,
      ITERATE,
      "origins whose pages may use the APIs from a browser, such as https://chat.example.org"},
+    {"DgonKeyFile",
+     {.take1 = mod_dgon_dir_key_file},
+     NULL,
+     RSRC_CONF | ACCESS_CONF,
+     TAKE1,
+     "file with API keys for AuthType Bearer, made by dgonctl key"},
+    {"DgonBearerProvider",
+     {.take1 = mod_dgon_dir_provider_add},
+     NULL,
+     RSRC_CONF | ACCESS_CONF,
+     ITERATE,
+     "httpd's own sources of users and passwords for AuthType Bearer: file, dbm, dbd, ldap"},
+    {"DgonBearerCache",
+     {.take1 = mod_dgon_dir_cache},
+     NULL,
+     RSRC_CONF | ACCESS_CONF,
+     TAKE1,
+     "a provider's yes is believed for so long"},
     CMD("DgonMaxJobs", 0, "jobs that may exist at once, waiting or running"),
     CMD("DgonRingSize", 1, "bytes of each direction of a job, a power of two"),
     CMD("DgonMaxAgents", 2, "links of agents that may exist at once"),
@@ -267,64 +318,20 @@ const command_rec mod_dgon_cmds[] = {
     CMD("DgonAttempts", 17, "agents that are tried for one job before its first byte"),
     CMD("DgonEmbedPart", 18,
         "fewest inputs of a part, where a list to embed is split over idle agents; 0: never"),
+    CMD("DgonAgentHandshakes", 19, "links at once that have not shown who they are"),
+    CMD("DgonAgentHandshakesPerAddress", 20, "likewise, of one address"),
+    CMD("DgonJoinFailures", 21, "failed tries to join in a minute, then all have to wait"),
+    CMD("DgonJoinFailuresPerAddress", 22, "likewise, of one address"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL},
 };
 
 static void set_defaults(mod_dgon_conf *conf)
 {
+    if (conf->trust == 0)
+        conf->trust = MOD_DGON_TRUST_TOKEN | MOD_DGON_TRUST_KEY;
     for (size_t i = 0; i < NUMBERS; i++)
         if (*number_at(conf, &numbers[i]) == MOD_DGON_UNSET)
             *number_at(conf, &numbers[i]) = numbers[i].def;
-}
-
-/* Tokens need not be secret from the administrator's eyes, but from everybody else's: the file must
- * not be world-readable. */
-static int read_tokens(apr_pool_t *p, apr_pool_t *ptemp, server_rec *s, mod_dgon_conf *conf)
-{
-    apr_file_t *f;
-    apr_finfo_t info;
-    apr_status_t rv = apr_file_open(&f, conf->token_file, APR_READ | APR_BUFFERED, 0, ptemp);
-    if (rv != APR_SUCCESS) {
-        ap_log_error(
-            APLOG_MARK, APLOG_EMERG, rv, s,
-            "DGON0001: DgonAgentTokenFile %s cannot be read: create it with one token a line",
-            conf->token_file);
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    rv = apr_file_info_get(&info, APR_FINFO_PROT, f);
-    if (rv != APR_SUCCESS || (info.protection & (APR_WREAD | APR_WWRITE))) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, rv, s,
-                     "DGON0002: DgonAgentTokenFile %s is open to everybody: chmod 0640 it",
-                     conf->token_file);
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    conf->tokens = apr_array_make(p, 4, sizeof(const char *));
-    char line[1024];
-    int number = 0;
-    while (apr_file_gets(line, sizeof(line), f) == APR_SUCCESS) {
-        number++;
-        char *start = line;
-        while (apr_isspace(*start))
-            start++;
-        char *end = start + strlen(start);
-        while (end > start && apr_isspace(end[-1]))
-            *--end = '\0';
-        if (*start == '\0' || *start == '#')
-            continue;
-        if (end - start < 16) {
-            ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s,
-                         "DGON0003: %s line %d: a token has at least 16 characters (try: openssl "
-                         "rand -hex 32)",
-                         conf->token_file, number);
-            return HTTP_INTERNAL_SERVER_ERROR;
-        }
-        APR_ARRAY_PUSH(conf->tokens, const char *) = apr_pstrdup(p, start);
-    }
-    apr_file_close(f);
-    if (conf->tokens->nelts == 0)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "DGON0004: %s holds no token: no agent can connect", conf->token_file);
-    return OK;
 }
 
 int mod_dgon_config_load(apr_pool_t *p, apr_pool_t *ptemp, server_rec *s)
@@ -338,9 +345,14 @@ int mod_dgon_config_load(apr_pool_t *p, apr_pool_t *ptemp, server_rec *s)
                      "DGON0005: DgonLinkHangup must be longer than DgonLinkPing");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    if (conf->agent_file != NULL) {
+        int rc = mod_dgon_agents_check(ptemp, s, conf->agent_file);
+        if (rc != OK)
+            return rc;
+    }
     conf->tokens = apr_array_make(p, 1, sizeof(const char *));
     if (conf->token_file != NULL) {
-        int rc = read_tokens(p, ptemp, s, conf);
+        int rc = mod_dgon_config_tokens(p, ptemp, s, conf);
         if (rc != OK)
             return rc;
     }

@@ -8,11 +8,17 @@
 
 #define MOD_DGON_UNSET (-1)
 
+/* How agents may show who they are: DgonAgentTrust. */
+enum { MOD_DGON_TRUST_TOKEN = 1, MOD_DGON_TRUST_KEY = 2, MOD_DGON_TRUST_SSL = 4 };
+
 /* One per server; a virtual host inherits what it does not set. Sizes of the segment and the
  * agents' tokens come from the main server only. Times in ms. */
 typedef struct mod_dgon_conf {
     const char *token_file;
     const char *admin_socket;
+    const char *agent_file; /* NULL: agents cannot join */
+    const char *agent_url;  /* NULL: as the request says */
+    unsigned trust;         /* MOD_DGON_TRUST_…; filled in post_config */
     apr_array_header_t *tokens; /* of const char *; filled in post_config */
     apr_array_header_t *aliases; /* of mod_dgon_alias; or NULL */
     apr_array_header_t *passes;  /* of mod_dgon_pass; or NULL */
@@ -36,6 +42,10 @@ typedef struct mod_dgon_conf {
     int64_t link_hangup;
     int64_t attempts;
     int64_t embed_part;
+    int64_t handshakes;
+    int64_t handshakes_address;
+    int64_t join_failures;
+    int64_t join_failures_address;
 } mod_dgon_conf;
 
 extern const command_rec mod_dgon_cmds[];

@@ -110,6 +110,37 @@ int mod_dgon_cors_preflight(request_rec *r)
     return OK;
 }
 
+/* Length of "host:port" without the port that the scheme has anyway. */
+static size_t authority_len(const char *authority, const char *scheme)
+{
+    const char *port = strcmp(scheme, "https") == 0 ? ":443" : ":80";
+    size_t n = strcspn(authority, "/"), m = strlen(port);
+    return n > m && strncmp(authority + n - m, port, m) == 0 ? n - m : n;
+}
+
+/* Has the origin the host and port that were asked? The scheme may be a proxy's affair. */
+static bool is_own(request_rec *r, const char *origin)
+{
+    const char *host = apr_table_get(r->headers_in, "Host"), *at = strstr(origin, "://");
+    if (host == NULL || at == NULL)
+        return false;
+    const char *scheme = apr_pstrmemdup(r->pool, origin, (apr_size_t)(at - origin));
+    size_t n = authority_len(at + 3, scheme);
+    return n == authority_len(host, scheme) && strncasecmp(at + 3, host, n) == 0;
+}
+
+bool mod_dgon_cors_is_foreign(request_rec *r)
+{
+    const char *site = apr_table_get(r->headers_in, "Sec-Fetch-Site");
+    const char *origin = apr_table_get(r->headers_in, "Origin");
+    bool safe = r->method_number == M_GET || r->method_number == M_OPTIONS; /* M_GET: HEAD too */
+    if (safe || (site == NULL && origin == NULL) || named_origin(r) != NULL)
+        return false;
+    if (site != NULL) /* the browser knows better than we what the page's own host is called */
+        return strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+    return !is_own(r, origin);
+}
+
 /* The answer says nothing but what may be asked, so authentication is passed by. */
 static int access_hook(request_rec *r)
 {

@@ -1,5 +1,6 @@
 #include "mod_dgon_engine.h"
 
+#include "mod_dgon_agents.h"
 #include "mod_dgon_client.h"
 #include "mod_dgon_conn.h"
 #include "mod_dgon_link.h"
@@ -295,11 +296,13 @@ mod_dgon_engine *mod_dgon_engine_start(apr_pool_t *pchild, server_rec *s)
     e->clients = calloc(e->jobs, sizeof(*e->clients));
     e->link_jobs = mod_dgon_link_jobs_create(e->jobs);
     e->link_at = calloc((size_t)e->conf->max_agents, sizeof(struct mod_dgon_link *));
+    if (e->conf->agent_file != NULL)
+        e->agents = mod_dgon_agents_open(s, e->conf->agent_file);
     e->epfd = epoll_create1(EPOLL_CLOEXEC);
     dgon_buf_init(&e->out, MOD_DGON_OUT_MAX);
     e->in = malloc(MOD_DGON_IN_MAX);
     if (e->registry == NULL || e->clients == NULL || e->link_jobs == NULL || e->link_at == NULL ||
-        e->in == NULL || e->epfd < 0 || !dgon_relief_init(&e->relief) ||
+        e->in == NULL || e->epfd < 0 || (e->conf->agent_file != NULL && e->agents == NULL) || !dgon_relief_init(&e->relief) ||
         dgon_buf_reserve(&e->out, MOD_DGON_OUT_MAX) != DGON_OK) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, APR_FROM_OS_ERROR(errno), s,
                      "DGON0031: this child cannot take requests for models");
@@ -332,6 +335,8 @@ void mod_dgon_engine_stop(mod_dgon_engine *e)
     dgon_relief_wake(&e->relief);
     for (unsigned i = 0; i < e->threads; i++)
         pthread_join(e->thread[i], NULL);
+    if (e->agents != NULL)
+        mod_dgon_agents_close(e->agents);
     /* the blocking loops and the parked workers see the flag within a tick */
     for (int i = 0; i < 40 && atomic_load(&e->workers_waiting) > 0; i++)
         apr_sleep(apr_time_from_msec(5));

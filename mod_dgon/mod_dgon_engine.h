@@ -77,6 +77,7 @@ typedef struct mod_dgon_engine {
     struct mod_dgon_conn *again;    /* connections with input left unread */
     struct mod_dgon_conn *requests, **requests_end; /* kept connections with a request to be run */
     unsigned requests_waiting;
+    struct mod_dgon_agents *agents; /* who has joined; NULL: no DgonAgentFile */
     struct mod_dgon_link **link_at; /* per link slot of the registry, those of this child */
     dgon_buf out;                   /* scratch for one write */
     unsigned char *in;              /* and for one read, MOD_DGON_IN_MAX */

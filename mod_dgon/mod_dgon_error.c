@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define ERROR_BODY_MAX 4096u
+#define BECAUSE_NOTE   "dgon-because"
 
 static ap_filter_rec_t *filter_rec;
 
@@ -66,12 +67,24 @@ static const char *handler_of(request_rec *r)
     return core->handler;
 }
 
-bool mod_dgon_error_is_ours(request_rec *r)
+bool mod_dgon_error_is_api(const char *handler)
+{
+    return strcmp(handler, "dgon-api") == 0 || strcmp(handler, "dgon-ollama") == 0 ||
+           strcmp(handler, "dgon-pass") == 0;
+}
+
+bool mod_dgon_error_for_api(request_rec *r)
 {
     const char *handler = handler_of(r);
-    return handler != NULL &&
-           (strcmp(handler, "dgon-api") == 0 || strcmp(handler, "dgon-ollama") == 0 ||
-            strcmp(handler, "dgon-pass") == 0);
+    return handler != NULL && mod_dgon_error_is_api(handler);
+}
+
+bool mod_dgon_error_is_ours(request_rec *r)
+{
+    const char *handler = handler_of(r), *accept = apr_table_get(r->headers_in, "Accept");
+    if (handler == NULL || strncmp(handler, "dgon-", 5) != 0)
+        return false;
+    return mod_dgon_error_is_api(handler) || accept == NULL || strstr(accept, "text/html") == NULL;
 }
 
 dgon_op mod_dgon_error_op(request_rec *r)
@@ -121,15 +134,22 @@ int mod_dgon_error_send(request_rec *r, const dgon_error *e)
     return OK;
 }
 
+void mod_dgon_error_because(request_rec *r, const char *text)
+{
+    apr_table_setn(r->notes, BECAUSE_NOTE, text);
+}
+
 /* ---- httpd's own errors (401, 403, 404 …) in a location of ours ---- */
 
-static void from_status(dgon_error *e, int status)
+static void from_status(dgon_error *e, int status, const char *because)
 {
     switch (status) {
     case HTTP_UNAUTHORIZED:
         dgon_error_set(
-            e, status, "invalid_api_key", NULL,
-            "Authentication is required for this address, or what was sent is not valid.");
+            e, status, "invalid_api_key", NULL, "%s",
+            because != NULL
+                ? because
+                : "Authentication is required for this address, or what was sent is not valid.");
         break;
     case HTTP_FORBIDDEN:
         dgon_error_set(e, status, NULL, NULL, "You are not allowed to use this address.");
@@ -158,7 +178,7 @@ static apr_status_t error_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     dgon_buf out;
     ap_remove_output_filter(f);
     apr_brigade_cleanup(bb);
-    from_status(&e, r->status);
+    from_status(&e, r->status, apr_table_get(r->notes, BECAUSE_NOTE));
     mod_dgon_cors_headers(r);
     if (is_early(r)) /* httpd closes behind it, and does not say so with a 417 */
         r->connection->keepalive = AP_CONN_CLOSE;

@@ -1,4 +1,6 @@
+#include "mod_dgon_agents.h"
 #include "mod_dgon_link_int.h"
+#include "mod_dgon_shm.h"
 
 #include <http_protocol.h>
 #include <http_request.h>
@@ -33,6 +35,7 @@ void mod_dgon_link_end(mod_dgon_link *l, uint16_t code, const char *why)
 static void destroy(mod_dgon_link *l)
 {
     mod_dgon_engine *e = l->engine;
+    mod_dgon_link_is_known(l);
     mod_dgon_link_jobs_forget(l);
     if (l->index != DGON_NONE) {
         e->link_at[l->index] = NULL;
@@ -76,7 +79,7 @@ static void adopted(void *user)
         l->next->prev = l;
     }
     l->ws = mod_dgon_ws_create(l->mc, DGON_WIRE_MESSAGE_MAX, message, l);
-    if (l->ws == NULL) {
+    if (l->ws == NULL || !mod_dgon_link_challenge(l)) {
         destroy(l);
         return;
     }
@@ -90,18 +93,23 @@ static void event(void *user, uint32_t events)
         destroy(l);
         return;
     }
-    if (mod_dgon_ws_heard(l->ws))
+    if (mod_dgon_ws_heard(l->ws)) {
         l->heard = l->engine->now;
+        l->probe_until = 0; /* it lives */
+    }
     mod_dgon_link_dirty(l);
 }
 
-int mod_dgon_link_adopt(request_rec *r, mod_dgon_engine *e)
+int mod_dgon_link_adopt(request_rec *r, mod_dgon_engine *e, const mod_dgon_who *who)
 {
     static const mod_dgon_conn_user user = {adopted, event, true};
     mod_dgon_conn *mc = mod_dgon_conn_get(r->connection);
     mod_dgon_link *l = calloc(1, sizeof(*l));
-    if (l == NULL)
+    if (l == NULL) {
+        dgon_gate_leave(mod_dgon_shm_gate(), who->place);
         return HTTP_SERVICE_UNAVAILABLE;
+    }
+    l->who = *who;
     l->engine = e;
     l->mc = mc;
     l->r = r;
@@ -122,12 +130,9 @@ static void check_life(mod_dgon_link *l)
     }
     if (silent >= (uint64_t)e->conf->link_hangup ||
         (l->probe_until != 0 && e->now >= l->probe_until)) {
-        if (l->probe_until == 0 || silent >= MOD_DGON_PROBE_MS) {
-            mod_dgon_link_end(l, DGON_CLOSE_TIMEOUT, "the agent does not answer");
-            l->mc->c->aborted = 1;
-            return;
-        }
-        l->probe_until = 0;
+        mod_dgon_link_end(l, DGON_CLOSE_TIMEOUT, "the agent does not answer");
+        l->mc->c->aborted = 1;
+        return;
     }
     bool probe = dgon_registry_link_probe(e->registry, l->index);
     if (probe)
@@ -143,6 +148,8 @@ static void check_life(mod_dgon_link *l)
     if (l->goaway_at != 0 && l->draining && l->jobs == 0 &&
         e->now - l->goaway_at >= MOD_DGON_PROBE_MS)
         mod_dgon_link_end(l, 1012, "restart");
+    if (l->left && e->now - l->goaway_at >= (uint64_t)e->conf->drain_timeout)
+        mod_dgon_link_end(l, 1012, "the time to leave is over");
     if (l->cancels > 0)
         mod_dgon_link_jobs_overdue(l);
 }
@@ -182,6 +189,8 @@ void mod_dgon_link_flush_all(mod_dgon_engine *e)
 
 void mod_dgon_link_tick(mod_dgon_engine *e)
 {
+    if (e->agents != NULL && mod_dgon_agents_look(e->agents, e->now))
+        each(e, mod_dgon_link_agents_changed);
     each(e, check_life);
 }
 

@@ -13,9 +13,16 @@ typedef struct mod_dgon_link_job mod_dgon_link_job;
 /* One record a job slot; calloc'ed, NULL when memory is short. */
 mod_dgon_link_job *mod_dgon_link_jobs_create(uint32_t jobs);
 
+/* What the upgrade has shown of the agent. */
+typedef struct mod_dgon_who {
+    enum { MOD_DGON_WHO_TOKEN, MOD_DGON_WHO_CERTIFICATE, MOD_DGON_WHO_KEY } kind;
+    char id[DGON_WIRE_ID_MAX + 1]; /* the certificate's */
+    uint64_t place;                /* of a key, yet to be shown: in the gate; the link's to give back */
+} mod_dgon_who;
+
 /* Worker: the upgrade is checked and answered, the connection goes to the engine. Returns what the
  * handler must return. */
-int mod_dgon_link_adopt(request_rec *r, mod_dgon_engine *e);
+int mod_dgon_link_adopt(request_rec *r, mod_dgon_engine *e, const mod_dgon_who *who);
 
 /* A job slot has news: is it bound to a link of ours, has it body to send, is its client gone, may
  * it have credit? */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool send_control(mod_dgon_link *l, const dgon_ctl *c)
+bool mod_dgon_link_send_control(mod_dgon_link *l, const dgon_ctl *c)
 {
     dgon_buf *out = &l->engine->out;
     dgon_buf_reset(out);
@@ -37,8 +37,9 @@ static bool welcome(mod_dgon_link *l)
     c.window = e->window;
     c.ping_s = (uint32_t)(e->conf->link_ping / 1000);
     c.hangup_s = (uint32_t)(e->conf->link_hangup / 1000);
+    memcpy(c.agent, l->agent, sizeof(c.agent));
     apr_cpystrn(c.gateway, MOD_DGON_VERSION, sizeof(c.gateway));
-    bool ok = send_control(l, &c);
+    bool ok = mod_dgon_link_send_control(l, &c);
     dgon_ctl_fini(&c);
     return ok;
 }
@@ -84,12 +85,14 @@ static bool hello(mod_dgon_link *l, const dgon_ctl *c)
     mod_dgon_engine *e = l->engine;
     if (l->index != DGON_NONE)
         return refuse(l, DGON_CLOSE_PROTOCOL, "second hello");
+    const char *wrong = mod_dgon_link_admit(l, c);
+    if (wrong != NULL)
+        return refuse(l, DGON_CLOSE_UNKNOWN, wrong);
     if (c->protocol_min > DGON_WIRE_VERSION || c->protocol_max < DGON_WIRE_VERSION)
         return refuse(l, DGON_CLOSE_VERSION, "no common protocol version");
-    memcpy(l->agent, c->agent, sizeof(l->agent));
     uint32_t index = DGON_NONE;
     dgon_status st =
-        dgon_registry_link_open(e->registry, e->child, c->agent, c->instance, c->slots, &index);
+        dgon_registry_link_open(e->registry, e->child, l->agent, c->instance, c->slots, &index);
     if (st == DGON_EEXIST)
         return refuse(l, DGON_CLOSE_DUPLICATE, "another agent with this id is connected");
     if (st != DGON_OK || index >= (uint32_t)e->conf->max_agents)
@@ -105,6 +108,7 @@ static bool hello(mod_dgon_link *l, const dgon_ctl *c)
         return refuse(l, 1011, "out of memory");
     if (!take_models(l, c))
         return refuse(l, DGON_CLOSE_FULL, "the models could not be taken");
+    mod_dgon_link_admitted(l);
     if (atomic_load(&e->draining))
         mod_dgon_link_goaway(l);
     return true;
@@ -130,6 +134,9 @@ bool mod_dgon_link_control(mod_dgon_link *l, const char *p, size_t n)
         dgon_registry_link_slots(reg, l->index, c.slots);
     } else if (c.type == DGON_CTL_DRAINING) {
         mod_dgon_link_drain(l);
+    } else if (c.type == DGON_CTL_KEY) {
+        go_on = mod_dgon_link_new_key(l, &c) ||
+                refuse(l, DGON_CLOSE_PROTOCOL, "a new key that is not signed, or not asked for");
     }
     dgon_ctl_fini(&c);
     return go_on;
@@ -141,7 +148,7 @@ void mod_dgon_link_drain(mod_dgon_link *l)
     dgon_registry_link_drain(l->engine->registry, l->index);
 }
 
-void mod_dgon_link_goaway(mod_dgon_link *l)
+static void goaway(mod_dgon_link *l, const char *reason)
 {
     dgon_ctl c;
     if (l->goaway_at != 0 || l->index == DGON_NONE)
@@ -149,10 +156,21 @@ void mod_dgon_link_goaway(mod_dgon_link *l)
     l->goaway_at = l->engine->now;
     dgon_ctl_init(&c);
     c.type = DGON_CTL_GOAWAY;
-    apr_cpystrn(c.reason, "restart", sizeof(c.reason));
+    apr_cpystrn(c.reason, reason, sizeof(c.reason));
     c.drain_s = (uint32_t)(l->engine->conf->drain_timeout / 1000);
-    (void)send_control(l, &c);
+    (void)mod_dgon_link_send_control(l, &c);
     dgon_ctl_fini(&c);
+}
+
+void mod_dgon_link_goaway(mod_dgon_link *l)
+{
+    goaway(l, "restart");
+}
+
+void mod_dgon_link_leave(mod_dgon_link *l, const char *reason)
+{
+    l->left = true;
+    goaway(l, reason);
 }
 
 bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
@@ -184,7 +202,7 @@ bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
     c.http_json_len = http_len;
     c.deadline_ms = spec->first_token_ms;
     memcpy(c.traceparent, spec->traceparent, sizeof(c.traceparent));
-    bool ok = send_control(l, &c);
+    bool ok = mod_dgon_link_send_control(l, &c);
     dgon_ctl_fini(&c);
     return ok;
 }

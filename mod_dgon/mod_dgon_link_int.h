@@ -5,6 +5,9 @@
 #include "mod_dgon_link.h"
 #include "mod_dgon_ws.h"
 
+#include "dgon/hash.h"
+#include "dgon/agents.h"
+#include "dgon/control.h"
 #include "dgon/utf8.h"
 #include "dgon/wire.h"
 
@@ -32,6 +35,12 @@ struct mod_dgon_link {
     bool feeding;        /* body waits in a ring because too much is queued already */
     uint16_t close_code; /* 0: the link lives */
     char agent[DGON_WIRE_ID_MAX + 1];
+    mod_dgon_who who;
+    char nonce[DGON_SIGN_NONCE_HEX + 1]; /* of its challenge */
+    bool enrolled;                       /* by key; then these count */
+    bool wants_key, asked, has_next;     /* rotation: to be asked for a key, was, has sent it */
+    bool left;                           /* must be over once the drain timeout is */
+    unsigned char serial[DGON_AGENTS_SERIAL], next_key[DGON_HASH_SIZE];
     char (*targets)[DGON_WIRE_NAME_MAX + 1]; /* of each alias, this agent's; NULL: no aliases */
 };
 
@@ -63,11 +72,28 @@ void mod_dgon_link_jobs_overdue(mod_dgon_link *l);
 void mod_dgon_link_jobs_forget(mod_dgon_link *l);
 
 /* mod_dgon_link_control.c */
+bool mod_dgon_link_send_control(mod_dgon_link *l, const dgon_ctl *c);
+/* The agent dials anew, and the jobs on this link end. */
+void mod_dgon_link_leave(mod_dgon_link *l, const char *reason);
 bool mod_dgon_link_control(mod_dgon_link *l, const char *p, size_t n);
 void mod_dgon_link_goaway(mod_dgon_link *l);
 void mod_dgon_link_drain(mod_dgon_link *l);
 /* http: head of a request that is passed on, JSON, else NULL. */
 bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
                             const dgon_job_spec *spec, const char *http, size_t http_len);
+
+/* mod_dgon_link_who.c */
+/* A new link: asks who it is, if that is not known. */
+bool mod_dgon_link_challenge(mod_dgon_link *l);
+/* NULL: hello comes from whom it says, l->agent is set; else what is wrong. */
+const char *mod_dgon_link_admit(mod_dgon_link *l, const dgon_ctl *c);
+/* It no longer counts as one that nobody knows; also at its end. */
+void mod_dgon_link_is_known(mod_dgon_link *l);
+/* After the welcome. */
+void mod_dgon_link_admitted(mod_dgon_link *l);
+/* `key` came. False: it must not, or is not signed. */
+bool mod_dgon_link_new_key(mod_dgon_link *l, const dgon_ctl *c);
+/* The file of agents is another one. */
+void mod_dgon_link_agents_changed(mod_dgon_link *l);
 
 #endif

@@ -1,5 +1,6 @@
 #include "mod_dgon_models.h"
 
+#include "mod_dgon_access.h"
 #include "mod_dgon_alias.h"
 #include "mod_dgon_error.h"
 
@@ -38,7 +39,18 @@ uint32_t mod_dgon_models_find(mod_dgon_engine *e, const char *name, bool tags, i
     return find(e, with, n + tag, alias);
 }
 
-bool mod_dgon_models_shown(mod_dgon_engine *e, uint32_t model, dgon_registry_model_info *info)
+bool mod_dgon_models_may(request_rec *r, mod_dgon_engine *e, uint32_t model, dgon_error *why)
+{
+    char name[DGON_WIRE_NAME_MAX + 1];
+    if (!mod_dgon_access_is_limited(r))
+        return true;
+    if (dgon_registry_model_name(e->registry, model, name) != DGON_OK)
+        name[0] = '\0'; /* nobody may use what has no name */
+    name[dgon_alias_public_len(name)] = '\0';
+    return mod_dgon_access_may(r, name, why);
+}
+
+static bool is_shown(mod_dgon_engine *e, uint32_t model, dgon_registry_model_info *info)
 {
     if (dgon_registry_model_get(e->registry, model, info) != DGON_OK || info->agents == 0)
         return false;
@@ -50,6 +62,12 @@ bool mod_dgon_models_shown(mod_dgon_engine *e, uint32_t model, dgon_registry_mod
     bool first = alias >= 0 && mod_dgon_alias_model(e->registry, e->conf->aliases, &alias) == model;
     info->name[n] = '\0';
     return first;
+}
+
+bool mod_dgon_models_shown(request_rec *r, mod_dgon_engine *e, uint32_t model,
+                           dgon_registry_model_info *info)
+{
+    return is_shown(e, model, info) && mod_dgon_access_sees(r, info->name);
 }
 
 static dgon_status write_model(dgon_buf *out, const dgon_registry_model_info *info)
@@ -84,14 +102,14 @@ static int answer(request_rec *r, dgon_buf *out, dgon_status st)
     return OK;
 }
 
-static dgon_status write_list(dgon_buf *out, mod_dgon_engine *e)
+static dgon_status write_list(request_rec *r, dgon_buf *out, mod_dgon_engine *e)
 {
     uint32_t count = dgon_registry_model_count(e->registry);
     bool first = true;
     dgon_status st = dgon_buf_adds(out, "{\"object\":\"list\",\"data\":[");
     for (uint32_t i = 0; i < count && st == DGON_OK; i++) {
         dgon_registry_model_info info;
-        if (!mod_dgon_models_shown(e, i, &info))
+        if (!mod_dgon_models_shown(r, e, i, &info))
             continue;
         if (!first)
             st = dgon_buf_adds(out, ",");
@@ -106,7 +124,7 @@ int mod_dgon_models_list(request_rec *r, mod_dgon_engine *e)
 {
     dgon_buf out;
     dgon_buf_init(&out, LIST_MAX);
-    return answer(r, &out, write_list(&out, e));
+    return answer(r, &out, write_list(r, &out, e));
 }
 
 int mod_dgon_models_one(request_rec *r, mod_dgon_engine *e, const char *id)
@@ -114,7 +132,7 @@ int mod_dgon_models_one(request_rec *r, mod_dgon_engine *e, const char *id)
     dgon_registry_model_info info;
     int alias;
     uint32_t model = mod_dgon_models_find(e, id, false, &alias);
-    if (model == DGON_NONE || !mod_dgon_models_shown(e, model, &info)) {
+    if (model == DGON_NONE || !mod_dgon_models_shown(r, e, model, &info)) {
         dgon_error err;
         dgon_error_set(&err, HTTP_NOT_FOUND, "model_not_found", "model",
                        "The model '%.128s' does not exist.",

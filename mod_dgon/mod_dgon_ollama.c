@@ -54,7 +54,7 @@ static int list(request_rec *r, mod_dgon_engine *engine, bool loaded)
     dgon_status st = dgon_buf_adds(&out, "{\"models\":[");
     for (uint32_t i = 0; i < count && st == DGON_OK; i++) {
         dgon_registry_model_info info;
-        if (!mod_dgon_models_shown(engine, i, &info) || (loaded && !info.loaded))
+        if (!mod_dgon_models_shown(r, engine, i, &info) || (loaded && !info.loaded))
             continue;
         char modified[32];
         const dgon_ollama_model m = model_of(&info, modified);
@@ -100,7 +100,7 @@ static int show(request_rec *r, mod_dgon_engine *engine)
         return mod_dgon_api_refuse(r, &e);
     int alias;
     uint32_t model = mod_dgon_models_find(engine, name, true, &alias);
-    if (model == DGON_NONE || !mod_dgon_models_shown(engine, model, &info)) {
+    if (model == DGON_NONE || !mod_dgon_models_shown(r, engine, model, &info)) {
         dgon_error_set(&e, HTTP_NOT_FOUND, "model_not_found", "model", "model '%s' not found",
                        name);
         return mod_dgon_api_refuse(r, &e);

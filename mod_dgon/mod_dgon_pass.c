@@ -1,5 +1,6 @@
 #include "mod_dgon_pass.h"
 
+#include "mod_dgon_access.h"
 #include "mod_dgon_alias.h"
 #include "mod_dgon_api.h"
 #include "mod_dgon_body.h"
@@ -212,6 +213,67 @@ static bool find_name(asked *a)
     return !dgon_multipart_init(&form, type) || name_in_form(a, &form);
 }
 
+static bool is_same_in_query(asked *a)
+{
+    request_rec *r = a->s->r;
+    char *last = NULL, *args = r->args != NULL ? apr_pstrdup(r->pool, r->args) : NULL;
+    for (char *pair = args != NULL ? apr_strtok(args, "&;", &last) : NULL; pair != NULL;
+         pair = apr_strtok(NULL, "&;", &last))
+        if (ap_unescape_urlencoded(pair) != OK ||
+            (strncasecmp(pair, "model=", 6) == 0 && strcmp(pair + 6, a->s->model) != 0))
+            return false;
+    return true;
+}
+
+static bool is_same_in_form(asked *a, dgon_multipart *form)
+{
+    const dgon_buf *body = &a->s->body;
+    return dgon_multipart_feed(form, body->data, body->len) == DGON_OK && !form->twice &&
+           (!form->found || strcmp(form->model, a->s->model) == 0);
+}
+
+static bool is_same_in_json(asked *a)
+{
+    char name[DGON_WIRE_NAME_MAX + 1];
+    const dgon_buf *body = &a->s->body;
+    size_t blanks = 0, at, len;
+    while (blanks < body->len && strchr(" \t\r\n", body->data[blanks]) != NULL)
+        blanks++;
+    if (blanks == body->len || body->data[blanks] != '{')
+        return true;
+    int models = dgon_pass_json_models(body->data, body->len);
+    return models == 0 ||
+           (models == 1 &&
+            dgon_pass_json_model(body->data, body->len, name, &at, &len) == DGON_OK &&
+            strcmp(name, a->s->model) == 0);
+}
+
+/* Where somebody may use one model and not another, all places that a backend may look at must name
+ * the same, and they are all looked at, so that such a body is read whole. */
+static bool names_one(asked *a)
+{
+    request_rec *r = a->s->r;
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+    const char *header = apr_table_get(r->headers_in, MODEL_HEADER);
+    dgon_multipart form;
+    bool multipart = type != NULL && strncasecmp(type, "multipart/", 10) == 0;
+    if (!mod_dgon_access_is_limited(r))
+        return true;
+    if (apr_table_get(r->headers_in, "Content-Encoding") != NULL ||
+        (type != NULL && strncasecmp(type, "application/x-www-form-urlencoded", 33) == 0))
+        return wrong(a, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", NULL,
+                     "Not every model is open to you here, so the body must be readable: send it "
+                     "as JSON or multipart/form-data, without Content-Encoding.");
+    if (!read_until(a, SIZE_MAX))
+        return false;
+    if ((header == NULL || strcmp(header, a->s->model) == 0) && is_same_in_query(a) &&
+        (multipart ? dgon_multipart_init(&form, type) && is_same_in_form(a, &form)
+                   : is_same_in_json(a)))
+        return true;
+    return wrong(a, HTTP_BAD_REQUEST, "invalid_value", "model",
+                 "Header, query and body must name the same model, each of them once.");
+}
+
 static bool find_model(asked *a)
 {
     mod_dgon_stream *s = a->s;
@@ -235,7 +297,8 @@ static bool find_model(asked *a)
          !mod_dgon_alias_advance(s)))
         return wrong(a, HTTP_FORBIDDEN, "not_opened", NULL,
                      "No agent has opened this address (its key allow).");
-    return true;
+    return a->named ? mod_dgon_models_may(s->r, s->engine, s->spec.model, &a->e)
+                    : mod_dgon_access_may(s->r, MOD_DGON_PASS_ANY, &a->e);
 }
 
 /* ---- from the request to the job ---- */
@@ -271,8 +334,8 @@ static int ask(request_rec *r, mod_dgon_engine *engine, const mod_dgon_pass *rul
     a.s = s;
     s->spec.op = DGON_OP_PASS;
     s->tally->op = DGON_OP_PASS;
-    if (!mod_dgon_body_is_sound(r, &a.e) || !find_name(&a) || !read_until(&a, HOLD_MAX) ||
-        !find_model(&a) || !write_head(&a)) {
+    if (!mod_dgon_body_is_sound(r, &a.e) || !find_name(&a) || !names_one(&a) ||
+        !read_until(&a, HOLD_MAX) || !find_model(&a) || !write_head(&a)) {
         if (!a.eos)
             r->connection->keepalive = AP_CONN_CLOSE;
         return mod_dgon_api_refuse(r, &a.e);

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RETAINED_KEY    "mod_dgon_shm"
+#define RETAINED_KEY    "mod_dgon_shm_gate"
 #define CHILD_SLOTS_MIN 8
 #define CHILD_SLOTS_MAX 512
 
@@ -21,7 +21,9 @@
 typedef struct mod_dgon_shm {
     dgon_registry_conf conf;
     void *base;
-    size_t size;
+    size_t size;     /* of the registry */
+    size_t all;      /* and of the gate behind it */
+    dgon_gate *gate;
     int lockfd;  /* one byte a child slot: the owner holds a POSIX lock on it, which dies with the
                     process */
     int *wakefd; /* one eventfd a child slot */
@@ -76,7 +78,7 @@ static int failed(server_rec *s, const char *what)
 static void unmake(mod_dgon_shm *m)
 {
     if (m->base != NULL && m->base != MAP_FAILED)
-        munmap(m->base, m->size);
+        munmap(m->base, m->all);
     if (m->lockfd >= 0)
         close(m->lockfd);
     for (uint32_t i = 0; m->wakefd != NULL && i < m->conf.children; i++)
@@ -102,10 +104,13 @@ static int make(mod_dgon_shm *m, const dgon_registry_conf *conf, server_rec *s)
     for (uint32_t i = 0; i < conf->children; i++)
         m->wakefd[i] = -1;
     /* only what is touched becomes real memory */
-    m->base = mmap(NULL, m->size, PROT_READ | PROT_WRITE,
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), registry = (m->size + page - 1) / page * page;
+    m->all = registry + dgon_gate_size();
+    m->base = mmap(NULL, m->all, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m->base == MAP_FAILED)
         return failed(s, "mmap");
+    m->gate = (dgon_gate *)(void *)((char *)m->base + registry);
     m->lockfd = memfd_create("dgon-life", MFD_CLOEXEC);
     if (m->lockfd < 0)
         return failed(s, "memfd_create");
@@ -166,7 +171,7 @@ static bool join_any(dgon_registry *r, uint32_t *child)
     return false;
 }
 
-static bool host_alive(void *user, uint32_t child)
+bool mod_dgon_shm_alive(void *user, uint32_t child)
 {
     (void)user;
     struct flock l = life_byte(child, F_WRLCK);
@@ -175,10 +180,15 @@ static bool host_alive(void *user, uint32_t child)
     return l.l_type != F_UNLCK;
 }
 
+dgon_gate *mod_dgon_shm_gate(void)
+{
+    return shm->gate;
+}
+
 bool mod_dgon_shm_is_first(uint32_t child)
 {
     for (uint32_t i = 0; i < child; i++)
-        if (host_alive(NULL, i))
+        if (mod_dgon_shm_alive(NULL, i))
             return false;
     return true;
 }
@@ -195,7 +205,7 @@ void mod_dgon_shm_wake(void *user, uint32_t child)
 dgon_registry *mod_dgon_shm_join(server_rec *s, uint32_t *child, int *wakefd)
 {
     static const dgon_registry_host host = {
-        .wake = mod_dgon_shm_wake, .alive = host_alive, .user = NULL};
+        .wake = mod_dgon_shm_wake, .alive = mod_dgon_shm_alive, .user = NULL};
     if (shm == NULL || shm->base == NULL)
         return NULL;
     dgon_registry *r = dgon_registry_attach(shm->base, shm->size, &shm->conf, &host);
@@ -212,6 +222,7 @@ dgon_registry *mod_dgon_shm_join(server_rec *s, uint32_t *child, int *wakefd)
         return NULL;
     }
     *wakefd = shm->wakefd[*child];
+    dgon_gate_clear(shm->gate, *child);
     return r;
 }
 

@@ -5,6 +5,7 @@
 
 #include "mod_dgon_config.h"
 
+#include "dgon/gate.h"
 #include "dgon/registry.h"
 
 /* post_config, root parent: makes the segment, its life locks and the children's eventfds, or takes
@@ -14,6 +15,10 @@ int mod_dgon_shm_create(server_rec *s, const mod_dgon_conf *conf);
 /* child_init: attaches and takes a child slot with its life lock. NULL after a log line: this child
  * then answers 503. */
 dgon_registry *mod_dgon_shm_join(server_rec *s, uint32_t *child, int *wakefd);
+/* The gate of this generation's segment; after mod_dgon_shm_join. Any thread. */
+dgon_gate *mod_dgon_shm_gate(void);
+/* Does another child's process live, for certain? Any thread. */
+bool mod_dgon_shm_alive(void *user, uint32_t child);
 /* Is no child with a lower slot alive? One child does what only one must do. Engine. */
 bool mod_dgon_shm_is_first(uint32_t child);
 /* Clean exit of the child. The handle stays: a worker may still be on its way out. */

@@ -46,14 +46,14 @@ dgon_status mod_dgon_status_write(mod_dgon_engine *e, dgon_buf *out)
 }
 
 /* The names alone, in the envelope that Parallax' programs know. */
-static dgon_status write_names(mod_dgon_engine *e, dgon_buf *out)
+static dgon_status write_names(request_rec *r, mod_dgon_engine *e, dgon_buf *out)
 {
     dgon_registry_model_info info;
     uint32_t n = dgon_registry_model_count(e->registry);
     bool first = true;
     dgon_status st = dgon_buf_adds(out, "{\"type\":\"model_list\",\"data\":[");
     for (uint32_t i = 0; i < n && st == DGON_OK; i++) {
-        if (!mod_dgon_models_shown(e, i, &info))
+        if (!mod_dgon_models_shown(r, e, i, &info))
             continue;
         st = dgon_buf_adds(out, first ? "{\"name\":" : ",{\"name\":");
         first = false;
@@ -117,7 +117,7 @@ int mod_dgon_status_handler(request_rec *r)
         return mod_dgon_api_not_allowed(r, "GET, HEAD");
     if (ends_in(r->uri, "/model/list")) {
         dgon_buf_init(&out, STATUS_MAX);
-        return deliver(r, &out, write_names(e, &out), "application/json");
+        return deliver(r, &out, write_names(r, e, &out), "application/json");
     }
     if (ends_in(r->uri, "/cluster/status") || ends_in(r->uri, "/cluster/status_json") ||
         accepts(r, "application/json"))
@@ -135,8 +135,8 @@ static int metrics(request_rec *r, mod_dgon_engine *e)
     dgon_buf_init(&out, METRICS_MAX);
     dgon_status st = dgon_metrics_write(e->registry, &about, &out);
     return deliver(r, &out, st,
-                about.openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-                                  : "text/plain; version=0.0.4; charset=utf-8");
+                   about.openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                     : "text/plain; version=0.0.4; charset=utf-8");
 }
 
 static bool find_one(void *user, const dgon_fleet_agent *a)
@@ -160,7 +160,7 @@ static int health(request_rec *r, mod_dgon_engine *e, bool ready)
     }
     dgon_buf_init(&out, 64);
     return deliver(r, &out, dgon_buf_adds(&out, good ? "ok\n" : "no agent is connected\n"),
-                "text/plain; charset=utf-8");
+                   "text/plain; charset=utf-8");
 }
 
 int mod_dgon_metrics_handler(request_rec *r)

@@ -157,7 +157,7 @@ static int log_hook(request_rec *first)
         tell_all(r, t, now);
         add_up(r, t, now);
         ap_set_module_config(r->request_config, &dgon_module, NULL);
-    } else if (r->status >= HTTP_BAD_REQUEST && mod_dgon_error_is_ours(r)) {
+    } else if (r->status >= HTTP_BAD_REQUEST && mod_dgon_error_for_api(r)) {
         add_up_refused(r);
     }
     return DECLINED;

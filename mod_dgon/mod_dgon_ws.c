@@ -21,6 +21,7 @@ struct mod_dgon_ws {
     const char *in; /* of the bucket being read */
     size_t in_len;
     dgon_buf *out;
+    size_t bytes_left; /* that are read at all; 0: any number */
     bool heard, stopped;
     bool direct;            /* plain, and httpd's filters have been emptied: read from the socket */
     unsigned char *scratch; /* READ_MAX bytes for that */
@@ -117,6 +118,12 @@ mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_messa
     return ws;
 }
 
+void mod_dgon_ws_limit(mod_dgon_ws *ws, size_t message, size_t bytes)
+{
+    wslay_event_config_set_max_recv_msg_length(ws->ctx, message);
+    ws->bytes_left = bytes;
+}
+
 void mod_dgon_ws_destroy(mod_dgon_ws *ws)
 {
     wslay_event_context_free(ws->ctx);
@@ -125,9 +132,11 @@ void mod_dgon_ws_destroy(mod_dgon_ws *ws)
 
 static bool take(mod_dgon_ws *ws, const void *p, size_t n)
 {
-    bool ok = true;
+    bool ok = ws->bytes_left == 0 || n < ws->bytes_left;
     ws->heard = ws->heard || n > 0;
     ws->mc->engine->ws_in += n;
+    if (ws->bytes_left > 0 && ok)
+        ws->bytes_left -= n;
     ws->in = p;
     ws->in_len = n;
     while (ok && ws->in_len > 0 && !ws->stopped && wslay_event_get_read_enabled(ws->ctx))

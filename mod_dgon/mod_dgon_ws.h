@@ -15,6 +15,8 @@ typedef bool (*mod_dgon_ws_message)(void *user, bool text, const unsigned char *
 
 /* NULL when memory is short. max: longest message. */
 mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_message fn, void *user);
+/* From now on: the longest message, and how many more bytes are read at all (0: any number). */
+void mod_dgon_ws_limit(mod_dgon_ws *ws, size_t message, size_t bytes);
 void mod_dgon_ws_destroy(mod_dgon_ws *ws);
 /* Reads what is there and hands on whole messages. False: the peer is gone or has broken the
  * protocol; destroy it. */

@@ -1,12 +1,12 @@
 # Read by build.sh: the test command. Every test counts once: each program and guard of `make check`,
-# each input set of a fuzz target, each test function of tests/e2e and tests/clients. A skipped test counts as failed.
+# each input set of a fuzz target, each test function of tests/e2e, tests/clients, tests/examples and tests/packages. A skipped test counts as failed.
 
 test_usage() {
     cat <<'TEXT'
 usage: ./build.sh test [NAME]
 Builds, then runs every test; the last line is "N passed, N failed". With NAME only that one: a program
 of tests/unit, tests/fuzz, tests/stress or tests/guards (test_sse, layers.sh), else what pytest -k finds
-in tests/e2e and tests/clients (cancel, test_queue). clients-table runs the clients and writes what
+in tests/e2e, tests/clients, tests/examples and tests/packages (cancel, test_queue). clients-table runs the clients and writes what
 they showed into tests/clients/README.md. Logs are in build/.
 TEXT
 }
@@ -68,7 +68,7 @@ end_to_end() {
     mkdir -p "$top/build/e2e"
     rm -f "$top/build/e2e/count"
     DGON_OBJ=${e2e_obj:-$obj} DGON_CACHE=$cache "$top/build/venv/bin/python" -m pytest -c "$top/tests/e2e/pytest.ini" \
-        --rootdir "$top/tests/e2e" "$@" "$top/tests/e2e" "$top/tests/clients" </dev/null &
+        --rootdir "$top/tests/e2e" "$@" "$top/tests/e2e" "$top/tests/clients" "$top/tests/examples" "$top/tests/packages" </dev/null &
     wait $! || true
     read -r p f 2>/dev/null <"$top/build/e2e/count" || f=1
     passed=$((passed + p)) failed=$((failed + f))

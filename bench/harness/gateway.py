@@ -28,11 +28,11 @@ class Gateway(Server):
     """start() returns when all links are up; ready is when the model was offered. parts: "httpd", "agent", "agent-2", ..."""
 
     def __init__(self, dir, backend, agents=1, slots=12000, links=4, children=2, threads=32, tls=False, http2=False,
-                 h2_factor=4, child_log=False):
+                 h2_factor=4, child_log=False, conf=""):
         self.dir, self.backend = dir, backend
         self.agents, self.slots, self.links, self.tls, self.http2 = agents, slots, links, tls, http2
         self.children, self.threads, self.h2_factor = children, threads, h2_factor
-        self.extra = EXTRA + (CHILD_LOG.format(dir=dir) if child_log else "")
+        self.extra = EXTRA + (CHILD_LOG.format(dir=dir) if child_log else "") + conf
         self.port = free_port()
         super().__init__(f"{'https' if tls else 'http'}://127.0.0.1:{self.port}", {})
 

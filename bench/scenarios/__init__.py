@@ -2,6 +2,7 @@
 
 from .cancel import cancel
 from .cut import cut
+from .keys import keys
 from .memory import memory
 from .micro import micro
 from .ours import agents, children, transport
@@ -12,4 +13,4 @@ from .startup import startup
 from .tokens import flat, one, phase, streams, tokens
 
 ALL = {f.__name__: f for f in (one, tokens, phase, streams, memory, flat, rps, first, cancel, cut, children, transport,
-                               agents, slow, reload, startup, micro)}
+                               agents, keys, slow, reload, startup, micro)}

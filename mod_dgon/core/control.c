@@ -28,7 +28,8 @@ typedef struct reader {
 } reader;
 
 const char *const dgon_ctl_type_names[DGON_CTL_TYPES] = {
-    NULL, "hello", "models", "capacity", "draining", "welcome", "job", "goaway"};
+    NULL,  "hello",  "models",    "capacity", "draining", "welcome",
+    "job", "goaway", "challenge", "rotate",   "key"};
 
 void dgon_ctl_init(dgon_ctl *c)
 {
@@ -282,6 +283,28 @@ static int is_version(const char *s, size_t n)
     return 1;
 }
 
+static int is_hex(const char *s, size_t n)
+{
+    return strspn(s, "0123456789abcdef") == n;
+}
+
+/* Exactly as many small hex digits as `out` holds. */
+static dgon_status read_hex(const reader *rd, const json_t *o, const char *key, char *out,
+                            size_t size)
+{
+    dgon_status s = read_name(rd, o, key, REQUIRED, is_hex, out, size);
+    return s != DGON_OK || strlen(out) == size - 1
+               ? s
+               : complain(rd, DGON_EPROTO, "\"%s\" is not %zu hex digits", key, size - 1);
+}
+
+static dgon_status read_signed(const reader *rd, const json_t *o)
+{
+    dgon_ctl *c = rd->c;
+    dgon_status s = read_hex(rd, o, "key", c->key, sizeof c->key);
+    return s == DGON_OK ? read_hex(rd, o, "signature", c->signature, sizeof c->signature) : s;
+}
+
 static dgon_status read_slots(const reader *rd, const json_t *o)
 {
     return read_u32(rd, o, "slots", REQUIRED, 0, DGON_WIRE_SLOTS_MAX, &rd->c->slots);
@@ -301,6 +324,8 @@ static dgon_status read_hello(const reader *rd, json_t *o)
         s = read_name(rd, o, "os", OPTIONAL, is_version, c->os, sizeof c->os);
     if (s == DGON_OK)
         s = read_slots(rd, o);
+    if (s == DGON_OK && json_object_get(o, "key") != NULL)
+        s = read_signed(rd, o);
     if (s == DGON_OK)
         s = read_labels(rd, o);
     return s == DGON_OK ? read_models_message(rd, o) : s;
@@ -322,6 +347,8 @@ static dgon_status read_welcome(const reader *rd, const json_t *o)
         s = read_u32(rd, o, "ping", REQUIRED, 1, SECONDS_MAX, &c->ping_s);
     if (s == DGON_OK)
         s = read_u32(rd, o, "hangup", REQUIRED, 1, SECONDS_MAX, &c->hangup_s);
+    if (s == DGON_OK)
+        s = read_name(rd, o, "agent", OPTIONAL, dgon_wire_is_agent_id, c->agent, sizeof c->agent);
     return s == DGON_OK ? read_name(rd, o, "gateway", OPTIONAL, dgon_wire_is_agent_id, c->gateway,
                                     sizeof c->gateway)
                         : s;
@@ -425,7 +452,12 @@ static dgon_status read_message(const reader *rd, json_t *o)
         return read_job(rd, o);
     case DGON_CTL_GOAWAY:
         return read_goaway(rd, o);
+    case DGON_CTL_CHALLENGE:
+        return read_hex(rd, o, "nonce", rd->c->nonce, sizeof rd->c->nonce);
+    case DGON_CTL_KEY:
+        return read_signed(rd, o);
     case DGON_CTL_DRAINING:
+    case DGON_CTL_ROTATE:
     case DGON_CTL_UNKNOWN:
         break;
     }

@@ -4,7 +4,7 @@
 
 #include "dgon/control.h"
 
-#define DGON_CTL_TYPES 8u
+#define DGON_CTL_TYPES 11u
 
 extern const char *const dgon_ctl_type_names[DGON_CTL_TYPES]; /* by dgon_ctl_type */
 

@@ -53,6 +53,12 @@ static dgon_status write_models(dgon_buf *out, const dgon_ctl *c)
     return s == DGON_OK && c->allow != NULL ? add_text(out, "allow", c->allow) : s;
 }
 
+static dgon_status write_signed(dgon_buf *out, const dgon_ctl *c)
+{
+    dgon_status s = add_text(out, "key", c->key);
+    return s == DGON_OK ? add_text(out, "signature", c->signature) : s;
+}
+
 static dgon_status write_hello(dgon_buf *out, const dgon_ctl *c)
 {
     dgon_status s = dgon_buf_addf(out,
@@ -65,6 +71,8 @@ static dgon_status write_hello(dgon_buf *out, const dgon_ctl *c)
         s = add_text(out, "version", c->version);
     if (s == DGON_OK)
         s = add_text(out, "os", c->os);
+    if (s == DGON_OK)
+        s = write_signed(out, c);
     return s == DGON_OK ? write_models(out, c) : s;
 }
 
@@ -75,6 +83,8 @@ static dgon_status write_welcome(dgon_buf *out, const dgon_ctl *c)
         ",\"protocol\":%" PRIu32 ",\"link\":%" PRIu32 ",\"child\":%" PRIu32 ",\"children\":%" PRIu32
         ",\"window\":%" PRIu32 ",\"ping\":%" PRIu32 ",\"hangup\":%" PRIu32,
         c->protocol, c->link, c->child, c->children, c->window, c->ping_s, c->hangup_s);
+    if (s == DGON_OK)
+        s = add_text(out, "agent", c->agent);
     return s == DGON_OK ? add_text(out, "gateway", c->gateway) : s;
 }
 
@@ -135,7 +145,12 @@ static dgon_status write_members(dgon_buf *out, const dgon_ctl *c)
         return write_job(out, c);
     case DGON_CTL_GOAWAY:
         return write_goaway(out, c);
+    case DGON_CTL_CHALLENGE:
+        return add_text(out, "nonce", c->nonce);
+    case DGON_CTL_KEY:
+        return write_signed(out, c);
     case DGON_CTL_DRAINING:
+    case DGON_CTL_ROTATE:
         return DGON_OK;
     case DGON_CTL_UNKNOWN:
         break;

@@ -98,6 +98,7 @@ static const char *const known[] = {
     "other",
     "cancelled",
     "context_length_exceeded",
+    "cross_site_request",
     "invalid_type",
     "invalid_value",
     "model_not_found",

@@ -102,6 +102,22 @@ static char *beside(const char *path, const char *suffix)
     return name;
 }
 
+/* root makes files for whoever the directory belongs to: httpd's children, say. */
+static bool own_by_directory(int fd, const char *path)
+{
+    struct stat dir, st;
+    char *name = geteuid() == 0 ? beside(path, "") : NULL;
+    if (name == NULL)
+        return geteuid() != 0;
+    char *slash = strrchr(name, '/');
+    if (slash != NULL)
+        slash[slash == name ? 1 : 0] = '\0';
+    bool ok = stat(slash != NULL ? name : ".", &dir) == 0 && fstat(fd, &st) == 0 &&
+              st.st_nlink == 1 && (st.st_uid != 0 || fchown(fd, dir.st_uid, dir.st_gid) == 0);
+    dgon_free(name);
+    return ok;
+}
+
 int dgon_file_lock(const char *path, char why[DGON_FILE_WHY])
 {
     char *name = beside(path, ".lock");
@@ -110,8 +126,12 @@ int dgon_file_lock(const char *path, char why[DGON_FILE_WHY])
         return -1;
     }
     int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
+    if (fd < 0 || !own_by_directory(fd, name)) {
         (void)failed(why, name);
+        if (fd >= 0)
+            (void)close(fd);
+        fd = -1;
+    }
     for (int waited = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOCK_STEP_MS) {
         if (errno == EWOULDBLOCK && waited < LOCK_WAIT_MS) {
             const struct timespec step = {0, LOCK_STEP_MS * 1000000L};
@@ -174,6 +194,8 @@ dgon_status dgon_file_replace(const char *path, const void *data, size_t n, unsi
     bool ok = fd >= 0 && write_all(fd, data, n);
     if (ok && is_there && fchown(fd, old.st_uid, old.st_gid) != 0)
         ok = errno == EPERM; /* not root: it is ours already, or its directory lets us */
+    if (ok && !is_there)
+        ok = own_by_directory(fd, path);
     ok = ok && fchmod(fd, is_there ? old.st_mode & 07777u : (mode_t)mode) == 0 && fsync(fd) == 0 &&
          rename(name, path) == 0;
     dgon_status s = ok ? DGON_OK : failed(why, name);

@@ -225,3 +225,36 @@ dgon_status dgon_pass_json_model(const char *p, size_t n, char name[DGON_WIRE_NA
     }
     return s == DGON_DONE ? found : DGON_ENOTFOUND;
 }
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool is_like_model_key(const char *p, const dgon_json_member *m)
+{
+    char key[sizeof "model"];
+    if ((m->key_len != 5 && memchr(p + m->key, '\\', m->key_len) == NULL) ||
+        !text_of(p + m->key - 1, m->key_len + 2, key, sizeof key))
+        return false;
+    for (char *c = key; *c != '\0'; c++)
+        *c = lower(*c);
+    return strcmp(key, "model") == 0;
+}
+
+int dgon_pass_json_models(const char *p, size_t n)
+{
+    dgon_json_scan scan;
+    dgon_json_member m;
+    dgon_status s;
+    int found = 0;
+    dgon_json_scan_init(&scan, p, n);
+    while ((s = dgon_json_scan_next(&scan, &m)) == DGON_OK)
+        found += is_like_model_key(p, &m);
+    if (s != DGON_DONE)
+        return -1;
+    for (size_t i = scan.at; i < n; i++)
+        if (p[i] != ' ' && p[i] != '\t' && p[i] != '\r' && p[i] != '\n')
+            return -1;
+    return found;
+}

@@ -26,6 +26,9 @@ typedef struct ctl_command {
     int (*run)(const ctl *c, int argc, char **argv); /* argv[0] is the command's name */
 } ctl_command;
 
+/* ctl_agent.c */
+int ctl_agent(const ctl *c, int argc, char **argv);
+
 /* Writes "dgonctl: …" to stderr and gives `code` back. */
 int ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Likewise, with the command's arguments behind it: CTL_USAGE. */
@@ -74,6 +77,7 @@ int ctl_jobs(const ctl *c, int argc, char **argv);
 int ctl_top(const ctl *c, int argc, char **argv);
 int ctl_drain(const ctl *c, int argc, char **argv); /* and undrain */
 int ctl_cancel(const ctl *c, int argc, char **argv);
+int ctl_key(const ctl *c, int argc, char **argv);
 int ctl_check(const ctl *c, int argc, char **argv);
 int ctl_load(const ctl *c, int argc, char **argv);
 

@@ -17,6 +17,12 @@ static const ctl_command commands[] = {
     {"cancel", "JOB", "ends it, and tells its client so", ctl_cancel},
     {"load", "MODEL [--agents N]", "N agents load it; needs --url", ctl_load},
     {"check", "", "what of the configuration will not hold", ctl_check},
+    {"key", "add|list|revoke|rotate [ID] [OPTIONS]",
+     "API keys: --expires 90d|DATE --models a,b* --comment TEXT --file F", ctl_key},
+    {"agent",
+     "invite|list|rename|revoke|rotate [ID [NEW]] [--name ID] [--expires 1h] [--uses N] "
+     "[--gateway URL] [--file FILE]",
+     "who may come in as an agent", ctl_agent},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -51,12 +57,13 @@ static void help(void)
 {
     (void)printf("usage: dgonctl [--json] [--socket PATH | --url URL] COMMAND [ARGUMENTS]\n\n");
     for (const ctl_command *c = commands; c->name != NULL; c++)
-        (void)printf("  %-9s %-38s %s\n", c->name, c->arguments, c->what);
+        (void)printf("  %-9s %-38s  %s\n", c->name, c->arguments, c->what);
     (void)printf(
         "\n  --json         one JSON value instead of text\n"
         "  --socket PATH  the gateway's socket (" CTL_SOCKET ")\n"
         "  --url URL      its admin address instead; name and password from ~/.netrc\n"
-        "  --version, --help\n\n"
+        "  --version      print the version and exit\n"
+        "  -h, --help     print this and exit\n\n"
         "Exit: 0 done, 1 failed, 2 wrong command line, 3 no gateway there, 4 not found.\n");
 }
 

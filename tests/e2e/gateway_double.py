@@ -4,12 +4,14 @@ hands out jobs and notes what comes back. Everything blocks with a timeout, so a
 import itertools
 import json
 import queue
+import secrets
 import socket
 import struct
 import threading
 import time
 from http import HTTPStatus
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
@@ -164,11 +166,29 @@ class Link:
         assert not self.errors, self.errors
         return self.close_code
 
+    def challenge(self):
+        self.nonce = secrets.token_hex(32)
+        self.send_control(dict(type="challenge", nonce=self.nonce))
+
+    def check_login(self):
+        """hello is signed as wire.h says; False: by a key that is not known here."""
+        h = self.hello
+        text = f"dgon.v1 login\n{self.nonce}\n{h['instance']}\n{h['version']}\n"
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(h["key"])).verify(bytes.fromhex(h["signature"]), text.encode())
+        return h["key"] in self.gateway.keys
+
     def run(self):
         try:
+            if self.gateway.keys is not None:
+                self.challenge()
             first = json.loads(self.ws.recv(timeout=5))
             assert first["type"] == "hello"
             self.hello = first
+            if self.gateway.keys is not None and not self.check_login():
+                self.gateway.refused.append(first["key"])
+                self.close(self.gateway.unknown, "not known here")
+                self.closed.set()
+                return
             if self.gateway.auto_welcome:
                 self.welcome()
             self.gateway.links.put(self)
@@ -194,6 +214,7 @@ class Gateway:
     def __init__(self, token="secret-token", window=12288, auto_welcome=True, ssl=None):
         self.token, self.window, self.auto_welcome, self.ssl = token, window, auto_welcome, ssl
         self.children, self.child = 1, itertools.cycle([0])  # processes, and which of them takes the next link
+        self.keys, self.refused, self.unknown = None, [], 4401  # public keys, in hex, that may log in; None: tokens do
         self.refuse = None
         self.links = queue.Queue()
         self.dials = []
@@ -205,7 +226,7 @@ class Gateway:
         self.dials.append((time.monotonic(), dict(request.headers.raw_items())))
         if self.refuse:
             return ws.respond(HTTPStatus(self.refuse), "no\n")
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
+        if self.keys is None and request.headers.get("Authorization") != f"Bearer {self.token}":
             return ws.respond(HTTPStatus.UNAUTHORIZED, "no\n")
         return None
 

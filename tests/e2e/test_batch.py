@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import signal
 import struct
 
@@ -36,6 +37,15 @@ class Fleet:
             self.stack.add_agent(self.backends[-1], kind=self.stack.backend.kind, slots=slots)
         wait_for_agents(self.gateway, "fault", agents)
 
+    def wait_for_links(self):
+        """Each agent has a link to each of httpd's processes: then all that are idle are equal, also when one has done its part at once."""
+
+        def has_all(agent):
+            seen = re.findall(r"child (\d+) of (\d+)", agent.log.read_text())
+            return seen and len({child for child, _ in seen}) == int(seen[-1][1])
+
+        env.wait_for(lambda: all(has_all(a) for a in self.agents), 30, "links to all processes")
+
     def forget(self):
         for b in self.backends:
             b.set(forget=True)
@@ -67,7 +77,9 @@ def make_fleet(make_stack):
 
 @pytest.fixture(scope="module", params=["openai", "ollama"])
 def fleet(make_fleet, request):
-    return make_fleet(agents=3, ollama=request.param == "ollama")
+    f = make_fleet(agents=3, ollama=request.param == "ollama")
+    f.wait_for_links()
+    return f
 
 
 @pytest.fixture

@@ -137,10 +137,6 @@ def test_fault_in_a_later_choice_of_a_whole_answer(fleet, fault):
 def test_completion_of_several_prompts(fleet, sdk):
     prompts = [json.dumps({"tokens": 3, "label": f"prompt-{i}"}) for i in range(2)]
     for stream in (False, True):
-        if fleet.backend.kind == "openai":  # it heeds neither n nor the list: which choice is whose nobody can tell
-            with pytest.raises(openai.APIError):
-                list(sdk.completions.create(model="fault", prompt=prompts, n=2, stream=stream))
-            continue
         answer = sdk.completions.create(model="fault", prompt=prompts, n=2, stream=stream, **({"stream_options": {"include_usage": True}} if stream else {}))
         if stream:
             chunks = list(answer)
@@ -150,9 +146,8 @@ def test_completion_of_several_prompts(fleet, sdk):
             finish, usage = [c.index for c in answer.choices], answer.usage
         assert finish == [0, 1, 2, 3]
         assert (usage.prompt_tokens, usage.completion_tokens) == (14, 12)
-    if fleet.backend.kind == "ollama":
-        assert [len(fleet.backend.requests(f"prompt-{i}")) for i in range(2)] == [4, 4]
-        assert {json.loads(r["body"]["prompt"])["label"] for r in fleet.backend.requests("prompt-1")} == {"prompt-1"}
+    assert [len(fleet.backend.requests(f"prompt-{i}")) for i in range(2)] == [4, 4]
+    assert {json.loads(r["body"]["prompt"])["label"] for r in fleet.backend.requests("prompt-1")} == {"prompt-1"}
 
 
 @pytest.mark.parametrize("path, more, param", [

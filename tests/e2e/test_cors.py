@@ -81,7 +81,7 @@ def test_authentication_stays(stack, http):
 def test_off_by_default(make_stack, http):
     s = make_stack()
     r = http.post(s.url + "/v1/chat/completions", json=ASK, headers={"Origin": GOOD})
-    assert r.status_code == 200 and not any(h.startswith("access-control") for h in r.headers) and "vary" not in r.headers
+    assert r.status_code == 403 and not any(h.startswith("access-control") for h in r.headers) and "vary" not in r.headers
     assert http.options(s.url + "/v1/chat/completions", headers=question(GOOD)).status_code == 405
 
 

@@ -1,6 +1,6 @@
-"""User-space instructions that a token costs httpd and the agent: the same on a busy machine as on a quiet one.
+"""User-space instructions that a token costs httpd and the agent, and a key httpd: the same on a busy machine as on a quiet one.
 
-Counted by callgrind while tokens come one by one. instructions.json holds what it cost when somebody last looked; more than
+Counted by callgrind while tokens or requests come one by one. instructions.json holds what it cost when somebody last looked; more than
 a tenth above that fails. If the rise is meant, write the new figure there, and why."""
 
 import asyncio
@@ -8,12 +8,14 @@ import json
 import pathlib
 import platform
 import re
+import subprocess
 import tempfile
 
 import pytest
 
 import client
 import env
+import keyring
 
 STORED = pathlib.Path(__file__).with_name("instructions.json")
 STREAMS, FEW, MANY, GAP = 4, 200, 1200, 0.01
@@ -35,11 +37,16 @@ async def streams(url, tokens):
 
 def counted(make_stack, tokens):
     """Instructions of a whole life with that many tokens in each stream."""
+    return life(make_stack, lambda s: asyncio.run(streams(s.url, tokens)))
+
+
+def life(make_stack, work, **options):
+    """Instructions of servers that are started, do the work and are stopped."""
     with tempfile.TemporaryDirectory() as place:
         out = pathlib.Path(place)
         out.chmod(0o755)
-        s = make_stack(children=1, single=True, wrapper=["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}/%p"], links=1)
-        asyncio.run(streams(s.url, tokens))
+        s = make_stack(children=1, single=True, wrapper=["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}/%p"], links=1, **options)
+        work(s)
         pids = {"httpd": s.gateway.pid, "agent": s.agent.process.pid}
         for pid in pids.values():
             (out / str(pid)).chmod(0o666)  # httpd gave its rights away, and writes at its end
@@ -56,9 +63,52 @@ def test_instructions_of_a_token(make_stack):
     now = {name: round((many[name] - few[name]) / STREAMS / (MANY - FEW)) for name in few}
     print(f"instructions a token on {machine()}: {now}")
     assert all(v > 1000 for v in now.values()), f"{now} cannot be"
+    compare("token", now)
+
+
+def compare(what, now):
     stored = json.loads(STORED.read_text()).get(machine())
     if stored is None:
         assert "debian 12" not in machine(), f"no figure is stored for this machine: write {now} into {STORED.name}"
         return
     for name, v in now.items():
-        assert v <= stored[name] * 1.1, f"a token costs {name} {v} instructions, {stored[name]} when {STORED.name} was written"
+        assert v <= stored[name] * 1.1, f"a {what} costs {name} {v} instructions, {stored[name]} when {STORED.name} was written"
+
+
+ASKED = 1000
+
+
+def keys_conf(ring):
+    """The same requests where nobody is asked who he is, with our file and with httpd's, which a hash of bcrypt would make slow."""
+    users = subprocess.run(["htpasswd", "-nbB", "-C", "4", "slow", "secret"], check=True, capture_output=True, text=True).stdout
+    (ring.dir / "users").write_text(users)
+    text = keyring.modules("authn_file", "authz_user")
+    for path, lines in (("plain", ""), ("key", f"AuthType Bearer\nDgonKeyFile {ring.path}\nRequire valid-user"),
+                        ("provider", f"AuthType Bearer\nDgonBearerProvider file\nDgonBearerCache 1h\nAuthUserFile {ring.dir}/users\nRequire valid-user")):
+        text += f'<Location "/{path}/v1">\nSetHandler dgon-api\n{lines}\n</Location>\n'
+    return text
+
+
+@pytest.mark.timeout(180)
+def test_instructions_of_a_key(make_stack):
+    """Over the same request without a check: a thousand keys in the file."""
+    ring = keyring.Keyring("test_instructions")
+    key = ring.add("asker")
+    line = ring.path.read_text().splitlines()[-1]
+    ring.edit(lambda text: text + "".join(line.replace("asker", f"asker-{i}") + "\n" for i in range(1000)))
+    conf = keys_conf(ring)
+
+    def ask(path, k):
+        async def run(s):
+            async with client.Connection(s.url) as c:
+                for _ in range(ASKED):
+                    c.send("GET", f"/{path}/v1/models", headers=keyring.bearer(k))
+                    assert (await c.receive()).status == 200
+
+        return lambda s: asyncio.run(run(s))
+
+    plain, ours, cached = (life(make_stack, ask(path, k), conf=conf)["httpd"] for path, k in (("plain", key), ("key", key), ("provider", "slow.secret")))
+    now = {"key": round((ours - plain) / ASKED), "provider": round((cached - plain) / ASKED)}
+    print(f"instructions of a key on {machine()}: {now}")
+    assert all(v > 500 for v in now.values()), f"{now} cannot be"
+    compare("key", now)

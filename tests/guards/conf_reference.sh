@@ -1,5 +1,6 @@
 #!/bin/sh
-# conf/dgon.conf and conf/agent.conf hold every directive and key that the code knows, and no other.
+# conf/dgon.conf and conf/agent.conf hold every directive and key that the code knows, and no other, numbers with the
+# code's default; conf/README.md is what conf/reference.sh makes of them.
 set -u
 cd "$top_srcdir" || exit 1
 bad=0
@@ -21,4 +22,9 @@ compare keys \
         sed -nE 's/^ *(CALL|A)\("([a-z]+)", "?([a-z_]+)"?.*/\2.\3/p; s/^ *G\(([a-z_]+).*/gateway.\1/p; s/^ *B\(([a-z_]+).*/backend.\1/p' | sort -u)" \
     "$(awk '/^#?\[/ { gsub(/[#\[\]]/, ""); section = $1 }
         /^#?[a-z_]+ *=/ { sub(/^#/, ""); sub(/ *=.*/, ""); print section "." $0 }' conf/agent.conf | sort -u)"
+made=$(mktemp)
+sh conf/reference.sh >"$made" || bad=1
+[ "$(grep -c '^### ' "$made")" -gt 20 ] || { echo "conf/reference.sh finds too little"; bad=1; }
+if ! diff -u conf/README.md "$made"; then echo "conf/README.md is not of today: make reference"; bad=1; fi
+rm -f "$made"
 exit "$bad"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Nothing written is left out: every source is in a build list, every test function in its table,
-# every fuzz target has a corpus.
+# every fuzz target has a corpus, every example a test.
 set -u
 cd "$top_srcdir" || exit 1
 bad=0 n=0
@@ -22,6 +22,10 @@ for f in tests/fuzz/fuzz_*.c; do
     [ -n "$(ls "tests/fuzz/corpus/${unit#fuzz_}" 2>/dev/null)" ] || say "$f has no corpus"
 done
 for f in tests/guards/*.sh; do listed tests/guards/Makefile.am "$(basename "$f")"; done
+for f in conf/examples/*.conf; do
+    n=$((n + 1))
+    grep -qF "\"$(basename "$f" .conf)\"" tests/examples/test_*.py || say "$f has no test in tests/examples"
+done
 for f in tests/unit/test_*.c; do
     for t in $(sed -n 's/^static void \(test_[a-z0-9_]*\)(void).*/\1/p' "$f"); do
         n=$((n + 1))

@@ -143,6 +143,43 @@ static void test_others(void)
     dgon_ctl_fini(&c);
 }
 
+#define KEY  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define SIGN KEY KEY
+#define SIGNED                                                                                   \
+    "{\"type\":\"hello\",\"protocol\":[1,1],\"agent\":\"gpu-7\",\"instance\":"                    \
+    "\"0123456789abcdef\",\"slots\":4,\"models\":[]"
+
+static void test_keys(void)
+{
+    static const char *const wrong[] = {
+        "{\"type\":\"challenge\"}",
+        "{\"type\":\"challenge\",\"nonce\":\"" KEY "0\"}",
+        "{\"type\":\"challenge\",\"nonce\":\"0123\"}",
+        "{\"type\":\"challenge\",\"nonce\":7}",
+        "{\"type\":\"key\",\"key\":\"" KEY "\"}",
+        "{\"type\":\"key\",\"key\":\"" KEY "\",\"signature\":\"" KEY "\"}",
+        "{\"type\":\"key\",\"signature\":\"" SIGN "\"}",
+        SIGNED ",\"key\":\"" KEY "\"}",
+        SIGNED ",\"key\":\"" KEY "\",\"signature\":\"" KEY "G\"}",
+        SIGNED ",\"key\":null,\"signature\":\"" SIGN "\"}"};
+    dgon_ctl c;
+    dgon_ctl_init(&c);
+    CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"challenge\",\"nonce\":\"" KEY "\"}"), DGON_OK);
+    CU_ASSERT(c.type == DGON_CTL_CHALLENGE && strcmp(c.nonce, KEY) == 0);
+    CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"rotate\"}"), DGON_OK);
+    CU_ASSERT_EQUAL(c.type, DGON_CTL_ROTATE);
+    CU_ASSERT_EQUAL(
+        parse(&c, "{\"type\":\"key\",\"key\":\"" KEY "\",\"signature\":\"" SIGN "\"}"), DGON_OK);
+    CU_ASSERT(c.type == DGON_CTL_KEY && strcmp(c.signature, SIGN) == 0);
+    CU_ASSERT_EQUAL(parse(&c, SIGNED ",\"key\":\"" KEY "\",\"signature\":\"" SIGN "\"}"), DGON_OK);
+    CU_ASSERT(strcmp(c.key, KEY) == 0 && strcmp(c.signature, SIGN) == 0);
+    CU_ASSERT_EQUAL(parse(&c, SIGNED "}"), DGON_OK);
+    CU_ASSERT(c.key[0] == '\0' && c.signature[0] == '\0');
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        CU_ASSERT_EQUAL(parse(&c, wrong[i]), DGON_EPROTO);
+    dgon_ctl_fini(&c);
+}
+
 static void test_unknown_is_ignored(void)
 {
     dgon_ctl c;
@@ -450,7 +487,8 @@ static void test_no_memory(void)
 }
 
 UNIT_MAIN("control", {"job both ways", test_job_both_ways}, {"hello", test_hello},
-          {"other messages", test_others}, {"unknown is ignored", test_unknown_is_ignored},
+          {"other messages", test_others}, {"keys", test_keys},
+          {"unknown is ignored", test_unknown_is_ignored},
           {"cut anywhere", test_cut_anywhere}, {"hello that lies", test_hello_that_lies},
           {"bad job and welcome", test_bad_job_and_welcome}, {"not JSON", test_not_json},
           {"limits", test_limits}, {"round trip", test_round_trip}, {"write", test_write},

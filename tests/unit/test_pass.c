@@ -181,6 +181,25 @@ static void test_json_model(void)
     }
 }
 
+static void test_json_models(void)
+{
+    static const struct {
+        const char *body;
+        int count;
+    } cases[] = {{"{\"a\":{\"model\":\"x\"},\"model\" : \"m/1\"} \n", 1},
+                 {"{\"model\":\"a\",\"Model\":\"b\"}", 2},
+                 {"{\"MOD\\u0045L\":null}", 1},
+                 {"{\"models\":\"a\",\"mode\":1,\"m\\u006fdels\":1}", 0},
+                 {"{}", 0},
+                 {"{\"model\":\"a\"} {\"model\":\"b\"}", -1},
+                 {"{\"model\":\"a\"", -1},
+                 {"[]", -1},
+                 {"", -1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        CU_ASSERT_EQUAL(dgon_pass_json_models(cases[i].body, strlen(cases[i].body)),
+                        cases[i].count);
+}
+
 static bool once(void *user)
 {
     static const char head[] =
@@ -202,4 +221,5 @@ static void test_memory(void)
 
 UNIT_MAIN("pass", {"check", test_check}, {"allows", test_allows}, {"overlap", test_overlap},
           {"head", test_head}, {"limits", test_limits}, {"bad heads", test_bad_heads},
-          {"json model", test_json_model}, {"memory", test_memory})
+          {"json model", test_json_model}, {"json models", test_json_models},
+          {"memory", test_memory})

@@ -123,6 +123,21 @@ const char *agent_os_default_config(void)
     return "/etc/dgon/agent.conf";
 }
 
+const char *agent_os_start_command(const char *config)
+{
+    static char text[600];
+    if (strcmp(config, agent_os_default_config()) == 0 && access("/run/systemd/system", F_OK) == 0) {
+        return "sudo systemctl enable --now dgon-agent";
+    }
+    (void)snprintf(text, sizeof text, "dgon-agent --config %s", config);
+    return text;
+}
+
+const char *agent_os_default_credential(void)
+{
+    return "/var/lib/dgon-agent/credential";
+}
+
 void agent_os_hostname(char *out, size_t size)
 {
     if (size == 0 || gethostname(out, size) != 0) {
@@ -186,6 +201,79 @@ dgon_status agent_os_read_file(const char *path, bool secret, dgon_buf *out, cha
         (void)close(fd);
     }
     return s;
+}
+
+bool agent_os_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+/* The directory of path, made if it is missing; "" when the path is too long. */
+static void directory_of(const char *path, bool secret, char *dir, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    (void)snprintf(dir, size, "%.*s", (int)n, slash != NULL ? path : ".");
+    (void)mkdir(dir, secret ? 0700 : 0755);
+}
+
+static bool write_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t k = write(fd, p, n);
+        if (k < 0 && errno == EINTR) {
+            continue;
+        }
+        if (k <= 0) {
+            return false;
+        }
+        p += k;
+        n -= (size_t)k;
+    }
+    return true;
+}
+
+/* root writes for whoever the directory belongs to: the service's user. */
+static bool give_to_owner(int fd, const char *dir)
+{
+    struct stat st;
+    return geteuid() != 0 ||
+           (stat(dir, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0);
+}
+
+static bool sync_directory(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return ok;
+}
+
+dgon_status agent_os_write_file(const char *path, bool secret, const void *p, size_t n, char *why,
+                                size_t why_size)
+{
+    char dir[4096], name[4096];
+    int len = snprintf(name, sizeof name, "%s.new", path);
+    if (len < 0 || (size_t)len >= sizeof name) {
+        (void)snprintf(why, why_size, "the path is too long");
+        return DGON_ETOOBIG;
+    }
+    directory_of(path, secret, dir, sizeof dir);
+    (void)unlink(name); /* of one that was killed */
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool ok = fd >= 0 && write_all(fd, p, n) && give_to_owner(fd, dir) &&
+              fchmod(fd, secret ? 0600 : 0644) == 0 && fsync(fd) == 0 && rename(name, path) == 0 &&
+              sync_directory(dir);
+    if (!ok) {
+        (void)snprintf(why, why_size, "%s", strerror(errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return ok ? DGON_OK : DGON_ESYS;
 }
 
 static bool ends_with(const char *s, const char *suffix)

@@ -6,6 +6,7 @@
 #include "dgon/buf.h"
 #include "dgon/error.h"
 #include "dgon/pass.h"
+#include "dgon/sign.h"
 #include "dgon/wire.h"
 
 #include <stdbool.h>
@@ -19,7 +20,10 @@ typedef enum dgon_ctl_type {
     DGON_CTL_DRAINING,
     DGON_CTL_WELCOME,
     DGON_CTL_JOB,
-    DGON_CTL_GOAWAY
+    DGON_CTL_GOAWAY,
+    DGON_CTL_CHALLENGE,
+    DGON_CTL_ROTATE,
+    DGON_CTL_KEY
 } dgon_ctl_type;
 
 enum {
@@ -46,7 +50,7 @@ typedef struct dgon_ctl {
     dgon_ctl_type type;
     /* hello, models */
     uint32_t protocol_min, protocol_max;
-    char agent[DGON_WIRE_ID_MAX + 1];
+    char agent[DGON_WIRE_ID_MAX + 1]; /* also welcome */
     uint64_t instance;
     char version[33];
     char os[17];
@@ -75,6 +79,10 @@ typedef struct dgon_ctl {
     /* goaway */
     char reason[33];
     uint32_t drain_s;
+    /* challenge */
+    char nonce[DGON_SIGN_NONCE_HEX + 1];
+    /* hello, key: hex, both or none */
+    char key[DGON_SIGN_KEY_HEX + 1], signature[DGON_SIGN_HEX + 1];
 } dgon_ctl;
 
 /* Caller's storage. */

@@ -26,12 +26,13 @@ DGON_MUST_USE dgon_status dgon_file_read(const char *path, unsigned forbidden, d
 bool dgon_file_changed(const char *path, const dgon_file_stamp *stamp);
 
 /* The file that stands for changes of `path` (itself with .lock behind it), locked for this open
- * file; waits for at most ten seconds. Negative: why says it. Gives the lock back by
- * dgon_file_unlock. Whoever reads to change holds it from before the read. */
+ * file; waits for at most ten seconds. What root makes belongs to the directory's owner. Negative:
+ * why says it. Gives the lock back by dgon_file_unlock. Whoever reads to change holds it from before
+ * the read. */
 int dgon_file_lock(const char *path, char why[DGON_FILE_WHY]);
 void dgon_file_unlock(int lock);
-/* The new content, on disk when it returns, under the old one's owner and mode, or `mode` if there
- * is none. A failure leaves the old one as it is. */
+/* The new content, on disk when it returns, under the old one's owner and mode, or `mode` and the
+ * directory's owner if there is none. A failure leaves the old one as it is. */
 DGON_MUST_USE dgon_status dgon_file_replace(const char *path, const void *data, size_t n,
                                             unsigned mode, char why[DGON_FILE_WHY]);
 

@@ -44,6 +44,10 @@ DGON_MUST_USE dgon_status dgon_pass_json_model(const char *p, size_t n,
                                                char name[DGON_WIRE_NAME_MAX + 1], size_t *at,
                                                size_t *len);
 
+/* How many members of a JSON object some backend would take for the model: those written in Go tell
+ * Model from model no more than from MODEL. -1: it is no JSON object, or has more behind its end. */
+int dgon_pass_json_models(const char *p, size_t n);
+
 /* Headers of a request or an answer that go through (lower or upper case). */
 bool dgon_pass_request_header(const char *name, size_t n);
 bool dgon_pass_answer_header(const char *name, size_t n);

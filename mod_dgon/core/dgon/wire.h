@@ -1,7 +1,10 @@
 /* dgon.v1: the link protocol between agent and gateway. This file is its definition.
  *
- * Transport: one WebSocket (RFC 6455), subprotocol "dgon.v1", dialled by the agent with
- * "Authorization: Bearer <token>" and without an Origin header.
+ * Transport: one WebSocket (RFC 6455), subprotocol "dgon.v1", dialled by the agent without an Origin
+ * header. Who it is: "Authorization: Bearer <token>" (then its id is what hello says), or a client
+ * certificate that httpd has verified (the id is the certificate's), or neither: then the gateway
+ * begins with `challenge`, and `hello` is signed (the id is the one that was enrolled). Until then
+ * no message is longer than DGON_WIRE_HELLO_MAX, and twice that is all the gateway reads.
  *
  * Text messages are control: one JSON object with "type", rare, at most DGON_WIRE_CONTROL_MAX
  * bytes. Unknown types and unknown members are ignored.
@@ -18,6 +21,11 @@
  *       Replaces the whole list. "allow" in it or in hello: what the node's owner has opened, a list
  *       as in pass.h. "pull" in either: it takes jobs of op "load"; true: the owner lets it get models
  *       that it does not have.
+ *       After a challenge hello has "key" as well, the agent's Ed25519 public key (64 hex digits),
+ *       and "signature" (128) over sign.h's login text, and its list of models is empty: `models`
+ *       follows the welcome.
+ *   {"type":"key","key":"<64 hex>","signature":"<128 hex>"}
+ *       Answers `rotate`: the agent's next key, signed with that key (sign.h's text of a new key).
  *   {"type":"capacity","slots":4}
  *       The number of slots changed.
  *   {"type":"draining"}
@@ -27,9 +35,14 @@
  *
  * gateway -> agent
  *
+ *   {"type":"challenge","nonce":"<64 hex>"}
+ *       The first message of a link without token and certificate. Good for this link, once.
+ *   {"type":"rotate"}
+ *       Make a new key, keep both, answer with `key`. Once the gateway has noted it, a `goaway` with
+ *       the reason "rotate" makes the agent log in with it; only then the old one is gone.
  *   {"type":"welcome","protocol":1,"link":3,"child":0,"children":2,"window":12288,"ping":20,
- *    "hangup":35,"gateway":"<hex>"}
- *       child: the process at the other end, of `children` that stay; window: credit in bytes that
+ *    "hangup":35,"agent":"gpu-7","gateway":"<hex>"}
+ *       agent: the id under which it is known. child: the process at the other end, of `children` that stay; window: credit in bytes that
  *       each job starts with; ping, hangup: seconds, for the agent's liveness timer.
  *   {"type":"job","job":17,"attempt":1,"op":"chat","model":"tiny-chat","public":"tiny-chat",
  *    "id":"chatcmpl-...","created":1700000000,"stream":true,"body":1234,"deadline":120000}
@@ -40,7 +53,8 @@
  *       the agent's CREDIT. op "load" has no model here: its body and events are those of load.h.
  *       traceparent (W3C) is added when the client sent one.
  *   {"type":"goaway","reason":"restart","drain":30}
- *       This process ends within `drain` seconds: dial a new link now. Jobs go on coming on this
+ *       This process ends within `drain` seconds (or, for the reasons "rename" and "rotate", this
+ *       link does): dial a new link now. Jobs go on coming on this
  *       one until the agent answers `draining`, which it does once another link takes jobs or none
  *       can be had; it then closes this one when its jobs have ended.
  *
@@ -84,6 +98,7 @@
 #define DGON_WIRE_FINAL_MAX   2048u          /* payload of STATUS, END, FAIL, CANCELLED */
 #define DGON_WIRE_MESSAGE_MAX (256u * 1024u) /* one binary message */
 #define DGON_WIRE_CONTROL_MAX (256u * 1024u) /* one text message */
+#define DGON_WIRE_HELLO_MAX   (16u * 1024u)  /* one message before it is known who sends */
 #define DGON_WIRE_MODELS_MAX  256u
 #define DGON_WIRE_SLOTS_MAX   16384u
 #define DGON_WIRE_NAME_MAX    128u /* model name */
@@ -112,6 +127,8 @@ typedef enum dgon_rec {
  * 1013 (try later). */
 typedef enum dgon_close {
     DGON_CLOSE_PROTOCOL = 4400, /* malformed control message or record; no hello within 5 s */
+    DGON_CLOSE_UNKNOWN = 4401, /* not the key or signature of an enrolled agent; after 60 s */
+    DGON_CLOSE_REVOKED = 4403, /* the agent's entry is gone; retry after 60 s */
     DGON_CLOSE_TIMEOUT = 4408,  /* a cancel was never confirmed */
     DGON_CLOSE_DUPLICATE =
         4409, /* another instance with this agent id is alive; retry after 60 s */
