@@ -363,6 +363,7 @@ static int ask(request_rec *r, mod_dgon_engine *engine, const dgon_buf *body)
 {
     dgon_error e;
     load *l = apr_pcalloc(r->pool, sizeof(*l));
+    mod_dgon_tally_begin(r, engine); /* which requests of the APIs have from the beginning */
     mod_dgon_stream *s = mod_dgon_client_create(r, engine, mod_dgon_config_get(r->server));
     const char *accept = apr_table_get(r->headers_in, "Accept");
     l->s = s;

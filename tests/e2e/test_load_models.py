@@ -416,6 +416,7 @@ def test_client_goes(fleet):
         while seen != {("a", "pulling"), ("b", "loading")}:
             d = next(lines)[1]
             seen |= {(d["agent"], d["state"])} - {("a", "waiting"), ("b", "waiting")}
+        env.wait_for(lambda: a.chats() and b.chats(), what="requests at the model servers")
         begin = time.monotonic()
     env.wait_for(lambda: a.ended == ["/api/pull"] and b.ended == ["/api/generate"], 3, "aborts at the model servers")
     assert time.monotonic() - begin < 2
