@@ -6,6 +6,7 @@ import hashlib
 import json
 import pathlib
 import signal
+import struct
 import subprocess
 import tempfile
 import threading
@@ -13,6 +14,8 @@ import time
 
 import httpx
 import pytest
+import websockets
+import websockets.sync.client
 
 import env
 import real_servers
@@ -487,6 +490,56 @@ def test_only_so_many_at_once(users):
         assert f.post("cold").status_code == 200
     finally:
         f.stop()
+
+
+LIES = {
+    "no JSON": [(3, b"loading")],
+    "no state": [(3, b'{"reason": "x"}')],
+    "a state of its own": [(3, b'{"state": "exploded"}')],
+    "too long": [(4, b'{"state": "failed", "reason": "' + b"x" * 8000), (3, b'"}')],
+    "never an end": [(4, b"x" * 8000)] * 20,
+    "bytes": [(5, b"{}")],
+    "an end before it is loaded": [(3, b'{"state": "loading"}'), (6, b'{"usage": null, "finish": "stop"}')],
+    "somebody else": [(3, b'{"state": "failed", "agent": "other", "reason": "it is me"}'), (6, b'{"usage": null, "finish": "stop"}')],
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_an_agent_that_lies(fleet, name):
+    """It spoils its own word only."""
+    fleet.gateway.expect("DGON00.*liar|DGON.*link")
+    fleet.add("good", Ollama(["cold"]))
+
+    def lie(ws, job):
+        assert job["op"] == "load" and "model" not in job and job["stream"]
+        for kind, payload in LIES[name]:
+            ws.send(struct.pack(">IBBHI", job["job"], kind, job["attempt"], 0, len(payload)) + payload)
+
+    def liar():
+        with websockets.sync.client.connect(fleet.url.replace("http", "ws") + "/dgon/agent", subprotocols=["dgon.v1"], proxy=None, compression=None,
+                                            additional_headers={"Authorization": f"Bearer {env.TOKEN}"}) as ws, contextlib.suppress(websockets.ConnectionClosed):
+            ws.send(json.dumps({"type": "hello", "protocol": [1, 1], "agent": "liar", "instance": "0123456789abcdef", "version": "0", "os": "linux",
+                                "slots": 1, "labels": {}, "pull": False, "models": [{"name": "cold", "backend": "x", "loaded": False}]}))
+            while not done.is_set():
+                with contextlib.suppress(TimeoutError):
+                    message = ws.recv(timeout=0.1)
+                    if isinstance(message, str) and json.loads(message)["type"] == "job":
+                        lie(ws, json.loads(message))
+                    elif isinstance(message, bytes) and message[4] == 10:  # CANCEL
+                        ws.send(message[:4] + struct.pack(">BBHI", 8, message[5], 0, 0))
+
+    done = threading.Event()
+    thread = threading.Thread(target=liar)
+    thread.start()
+    try:
+        env.wait_for(lambda: fleet.has("liar", ["cold"]), what="the liar's link")
+        r = fleet.post("cold", 2).json()["data"]
+    finally:
+        done.set()
+        thread.join()
+    of = {a["agent"]: a for a in r["agents"]}
+    assert r["loaded"] == 1 and of["good"]["state"] == "loaded" and of["liar"]["state"] == "failed" and of["liar"]["reason"]
+    assert fleet.post("cold").json()["data"]["loaded"] == 1
 
 
 def ctl(fleet, tmp_path, *args, path="/dgon/admin", code=0, json=False):
