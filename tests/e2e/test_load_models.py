@@ -4,6 +4,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
 import signal
 import struct
@@ -593,3 +594,24 @@ def test_a_real_ollama(users, tmp_path):
         f.stop()
         if server:
             server.stop()
+
+
+def test_a_child_of_the_gateway_dies(users):
+    """The one that waits, and the one with the link: nothing goes on behind anybody's back, no slot stays busy."""
+    f = Fleet("test_load_models-kill", users)
+    f.gateway.expect("exit signal")
+    try:
+        b = f.add("a", Ollama(["cold"], load_s=20), slots=1)
+        for k in range(1, 4):
+            with contextlib.suppress(httpx.HTTPError), f.live("cold") as lines:
+                for _, d in lines:
+                    if d.get("state") == "loading" and len(b.chats()) == k:
+                        for pid in f.gateway.worker_pids():
+                            os.kill(pid, signal.SIGKILL)
+            env.wait_for(lambda: b.ended == ["/api/generate"] * k, what="its end at the model server")
+            env.wait_for(lambda: f.has("a", ["cold"]), what="new links")
+            f.idle()
+        b.load_s = 0.1
+        assert f.load("cold")[1]["loaded"] == 1
+    finally:
+        f.stop()
