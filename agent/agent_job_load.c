@@ -39,6 +39,7 @@ typedef struct agent_load {
     dgon_ndjson lines;
     dgon_buf answer;
     uint64_t said_ms, look_ms;
+    uint64_t moved_ms; /* not j->last_ms, which the gateway's credit for our words moves too */
 } agent_load;
 
 static void ask(agent_job *j, load_step step);
@@ -132,8 +133,9 @@ static agent_http_take on_body(void *user, int status, const char *p, size_t n)
 {
     agent_job *j = user;
     agent_load *l = j->load;
+    j->last_ms = agent_os_now_ms();
     if (l->step != STEP_LOOK) { /* which goes on however long the model takes */
-        j->last_ms = agent_os_now_ms();
+        l->moved_ms = j->last_ms;
     }
     if (status == 200 && l->step == STEP_PULL) {
         dgon_status s =
@@ -287,6 +289,7 @@ static void ask(agent_job *j, load_step step)
     const agent_config_backend *c = &j->backend->config;
     char url[AGENT_CONFIG_PATH_MAX + 32];
     dgon_buf question;
+    l->moved_ms = l->step == step && step == STEP_LOOK ? l->moved_ms : agent_os_now_ms();
     l->step = step;
     dgon_buf_reset(&l->answer);
     dgon_buf_init(&question, DGON_LOAD_BODY_MAX);
@@ -312,6 +315,11 @@ static void on_timer(void *user)
     agent_job *j = user;
     agent_load *l = j->load;
     uint64_t now = agent_os_now_ms();
+    if (now - l->moved_ms >= (uint64_t)j->backend->config.stall_timeout * 1000u) {
+        agent_job_drop_request(j, false);
+        end(j, DGON_LOAD_FAILED, "The model server did not go on with it (stall_timeout).");
+        return;
+    }
     if (l->step == STEP_LOOK && j->request == NULL && now >= l->look_ms) {
         ask(j, STEP_LOOK); /* perhaps the job is gone now */
         return;

@@ -449,6 +449,17 @@ def test_a_server_that_says_nothing_for_long(fleet):
     assert last["loaded"] == 1 and states(of["a"])[-2:] == ["loading", "loaded"]
 
 
+@pytest.mark.parametrize("backend", [Ollama, Router])
+def test_a_server_that_hangs(fleet, backend):
+    """stall_timeout bounds it, although the agent goes on telling that it lives."""
+    b = fleet.add("a", backend(["cold"]), more="stall_timeout = 3\n")
+    b.load_s, b.start_model = 20, lambda name: None
+    begin = time.monotonic()
+    of, last = fleet.load("cold")
+    assert of["a"][-1]["state"] == "failed" and last["loaded"] == 0 and 2 < time.monotonic() - begin < 8
+    fleet.idle()
+
+
 def test_graceful_restart_in_between(users):
     """What ends within DgonDrainTimeout ends well; the rest is told why."""
     f = Fleet("test_load_models-graceful", users)
