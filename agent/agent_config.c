@@ -82,6 +82,7 @@ bool agent_config_same_backend(const agent_config_backend *a, const agent_config
     return strcmp(a->name, b->name) == 0 && strcmp(a->url, b->url) == 0 &&
            strcmp(a->ca_file, b->ca_file) == 0 && strcmp(a->secret, b->secret) == 0 &&
            strcmp(a->allow, b->allow) == 0 && a->kind == b->kind && a->truncate == b->truncate &&
+           a->pull == b->pull && strcmp(a->keep_alive, b->keep_alive) == 0 &&
            a->connect_timeout == b->connect_timeout && a->stall_timeout == b->stall_timeout &&
            a->delay_ms == b->delay_ms && a->tokens == b->tokens &&
            a->model_count == b->model_count &&

@@ -33,7 +33,8 @@ typedef struct agent_config_backend {
     char key_file[AGENT_CONFIG_PATH_MAX];
     char ca_file[AGENT_CONFIG_PATH_MAX];
     agent_kind kind;
-    bool truncate;
+    bool truncate, pull;
+    char keep_alive[17]; /* of a model that is loaded on request; "" = as the server has it */
     uint32_t connect_timeout, stall_timeout; /* seconds */
     uint32_t delay_ms, tokens;               /* echo */
     char (*models)[DGON_WIRE_NAME_MAX + 1];  /* allow list, owned; none = all */

@@ -112,12 +112,33 @@ static void cut_suffix(char *s, const char *suffix)
     }
 }
 
+/* 30m, -1, 3600: as Ollama has it. */
+static bool is_keep_alive(const char *s)
+{
+    s += *s == '-';
+    size_t n = strspn(s, "0123456789");
+    s += n;
+    return n > 0 && n < 10 && (*s == '\0' || (strchr("smh", *s) != NULL && s[1] == '\0'));
+}
+
+static void check_load(agent_config_report *r, const agent_config_backend *b)
+{
+    if (b->pull && b->kind != AGENT_KIND_OLLAMA && b->kind != AGENT_KIND_AUTO) {
+        agent_config_mistake(r, b->line, "backend \"%s\": pull is for Ollama", b->name);
+    }
+    if (b->keep_alive[0] != '\0' && !is_keep_alive(b->keep_alive)) {
+        agent_config_mistake(
+            r, b->line, "backend \"%s\": keep_alive is 30m, 2h, seconds, or -1 for ever", b->name);
+    }
+}
+
 static void check_backend(agent_config_report *r, agent_config_backend *b)
 {
     char host[256];
     const char *rest = "";
     uint16_t port = 0;
     r->file = b->file;
+    check_load(r, b);
     if (b->kind == AGENT_KIND_ECHO) {
         if (b->url[0] != '\0') {
             agent_config_mistake(r, b->line, "backend \"%s\": kind echo has no url", b->name);

@@ -199,6 +199,8 @@ static const key keys[] = {
     CALL("backend", "models", set_models),
     CALL("backend", "allow", set_allow),
     B(truncate, KEY_BOOL, 0, 0),
+    B(pull, KEY_BOOL, 0, 0),
+    B(keep_alive, KEY_STRING, 0, 0),
     B(connect_timeout, KEY_UINT, 1, 600),
     B(stall_timeout, KEY_UINT, 1, 86400),
     B(delay_ms, KEY_UINT, 0, 60000),

@@ -48,6 +48,7 @@ typedef struct agent_job {
     uint32_t events;
     int64_t created;
     struct agent_pass *pass; /* of a request that is passed on, else NULL */
+    struct agent_load *load; /* of one to load a model, likewise */
     char id[65], model[DGON_WIRE_NAME_MAX + 1], public_model[DGON_WIRE_NAME_MAX + 1],
         traceparent[56];
 } agent_job;
@@ -121,6 +122,14 @@ void agent_job_pass_begin(agent_job *j, dgon_ctl *c);
 /* A piece of its body. DGON_EPROTO: more than its window. May free the job. */
 DGON_MUST_USE dgon_status agent_job_pass_body(agent_job *j, const dgon_record *r);
 void agent_job_pass_free(struct agent_pass *p);
+
+/* --- agent_job_load.c --- */
+
+/* Any backend, until the body says which model. False: e says why not. */
+bool agent_job_load_allowed(agent_models *m, const dgon_ctl *c, agent_backend **b, dgon_error *e);
+/* The body is whole: begins to load. May free the job. */
+void agent_job_load_run(agent_job *j);
+void agent_job_load_free(struct agent_load *l);
 
 /* --- agent_job_send.c --- */
 

@@ -299,6 +299,10 @@ void agent_job_run(agent_job *j)
     const agent_model *model = NULL;
     bool again = j->begun;
     dgon_error e;
+    if (j->op == DGON_OP_LOAD) {
+        agent_job_load_run(j);
+        return;
+    }
     memset(&e, 0, sizeof e);
     /* The list may have changed while the body came. */
     for (uint32_t i = 0; i < j->backend->model_count && model == NULL; i++) {

@@ -54,6 +54,7 @@ void agent_job_free(agent_job *j)
         dgon_buf_fini(&j->x.out);
     }
     agent_job_pass_free(j->pass);
+    agent_job_load_free(j->load);
     agent_timer_destroy(j->timer);
     agent_job_choices_free(j);
     j->backend->running--;
@@ -84,6 +85,9 @@ static bool refused(agent_jobs *t, const dgon_ctl *c, agent_backend **b, dgon_er
                        "The request is larger than this agent takes.");
         return true;
     }
+    if (dgon_op_of(c->op) == DGON_OP_LOAD) {
+        return !agent_job_load_allowed(t->models, c, b, e);
+    }
     *b = agent_models_find(t->models, c->model, &model);
     if (*b == NULL) {
         dgon_error_set(e, 404, "model_not_found", "model", "The model is not served here.");
@@ -108,11 +112,13 @@ static agent_job *job_create(agent_jobs *t, agent_link *l, const dgon_ctl *c, ag
     j->table = t;
     j->link = l;
     j->backend = b;
-    j->path = c->http != NULL ? c->http->path : b->ops->ask[dgon_op_of(c->op)];
-    j->ops = agent_backend_translation(b->ops, dgon_op_of(c->op));
+    j->op = dgon_op_of(c->op);
+    if (j->op != DGON_OP_LOAD) { /* whose backend may not be known yet */
+        j->path = c->http != NULL ? c->http->path : b->ops->ask[j->op];
+        j->ops = agent_backend_translation(b->ops, j->op);
+    }
     j->number = c->job;
     j->attempt = (uint8_t)c->attempt;
-    j->op = dgon_op_of(c->op);
     j->stream = c->stream;
     j->created = c->created;
     j->credit = session(l)->window;

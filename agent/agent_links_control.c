@@ -86,6 +86,8 @@ void agent_links_hello(agent_links *s, agent_link *l)
         c.models = s->models;
         c.model_count = s->model_count;
         c.allow = s->allow[0] != '\0' ? s->allow : NULL;
+        c.loads = true;
+        c.pulls = s->pull;
     }
     agent_links_send(s, l, &c);
 }
@@ -98,6 +100,8 @@ void agent_links_send_models(agent_links *s, agent_link *l)
     c.models = s->models;
     c.model_count = s->model_count;
     c.allow = s->allow[0] != '\0' ? s->allow : NULL;
+    c.loads = true;
+    c.pulls = s->pull;
     agent_links_send(s, l, &c);
 }
 
@@ -110,6 +114,8 @@ static void send_state(agent_links *s, dgon_ctl_type type)
     c.models = s->models;
     c.model_count = s->model_count;
     c.allow = s->allow[0] != '\0' ? s->allow : NULL;
+    c.loads = true;
+    c.pulls = s->pull;
     for (unsigned i = 0; i < s->count; i++) {
         if (is_talking(s->links[i]->link)) {
             agent_links_send(s, s->links[i]->link, &c);
@@ -126,9 +132,12 @@ void agent_links_models(agent_links *s)
     }
     char allow[DGON_PASS_LIST_MAX] = "";
     (void)agent_models_allow(s->spec.models, allow);
-    bool same = n == s->model_count && (n == 0 || memcmp(list, s->models, n * sizeof *list) == 0) &&
+    bool pull = agent_models_pull(s->spec.models);
+    bool same = pull == s->pull && n == s->model_count &&
+                (n == 0 || memcmp(list, s->models, n * sizeof *list) == 0) &&
                 strcmp(allow, s->allow) == 0;
     memcpy(s->allow, allow, sizeof s->allow);
+    s->pull = pull;
     dgon_free(s->models);
     s->models = list;
     s->model_count = n;

@@ -52,6 +52,7 @@ struct agent_links {
     dgon_ctl_model *models;
     uint32_t model_count, slots;
     char allow[DGON_PASS_LIST_MAX]; /* "" = nothing opened */
+    bool pull;                      /* models may be pulled here */
 };
 
 /* --- agent_links_control.c --- */

@@ -446,9 +446,24 @@ bool agent_models_allow(const agent_models *m, char out[DGON_PASS_LIST_MAX])
     return n != 0;
 }
 
-const agent_backend *agent_models_at(const agent_models *m, unsigned i)
+agent_backend *agent_models_at(const agent_models *m, unsigned i)
 {
     return i < m->count ? m->backends[i] : NULL;
+}
+
+bool agent_models_pull(const agent_models *m)
+{
+    bool pull = false;
+    for (unsigned i = 0; i < m->count; i++) {
+        const agent_backend *b = m->backends[i];
+        pull |= b->up && b->config.pull && b->ops->kind == AGENT_KIND_OLLAMA;
+    }
+    return pull;
+}
+
+bool agent_backend_may_offer(const agent_backend *b, const char *name)
+{
+    return allowed(&b->config, name);
 }
 
 uint32_t agent_models_slots(const agent_models *m)

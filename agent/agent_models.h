@@ -43,13 +43,17 @@ agent_backend *agent_models_find(agent_models *m, const char *name, const agent_
 agent_backend *agent_models_opened(agent_models *m, const char *method, const char *path);
 /* All openings of backends that are up, in one list; false: there are none. */
 bool agent_models_allow(const agent_models *m, char out[DGON_PASS_LIST_MAX]);
-/* A job met a backend that is not there: ask it at once. */
+/* The i-th backend; NULL behind the last one. */
+agent_backend *agent_models_at(const agent_models *m, unsigned i);
+/* Does some backend get models that it does not have? */
+bool agent_models_pull(const agent_models *m);
+/* May clients be offered this model of it (its key models)? */
+bool agent_backend_may_offer(const agent_backend *b, const char *name);
+/* A job met a backend that is not there, or changed what it has: ask it at once. */
 void agent_models_suspect(agent_backend *b);
 void agent_backend_ref(agent_backend *b);
 void agent_backend_unref(agent_backend *b);
 
-/* The i-th backend, for a look; NULL behind the last one. */
-const agent_backend *agent_models_at(const agent_models *m, unsigned i);
 /* Slots as the backends say. */
 uint32_t agent_models_slots(const agent_models *m);
 /* The merged list for hello and models; *out is the caller's (dgon_free). */

@@ -4,6 +4,7 @@
 #include "mod_dgon_body.h"
 #include "mod_dgon_check.h"
 #include "mod_dgon_error.h"
+#include "mod_dgon_load.h"
 
 #include "dgon/fleet.h"
 #include "dgon/hash.h"
@@ -93,6 +94,9 @@ static int run(mod_dgon_engine *e, const json_t *q, const char *who, dgon_buf *o
         return hold(e, q, who, what[0] == 'd', out);
     if (strcmp(what, "cancel") == 0)
         return cancel(e, q, who, out);
+    if (strcmp(what, "load") == 0)
+        return refuse(out, HTTP_BAD_REQUEST, "unsupported_operation",
+                      "Loading a model is asked for over HTTP: the socket has one answer only.");
     return refuse(out, HTTP_BAD_REQUEST, "invalid_value",
                   "'do' is none of status, jobs, check, drain, undrain and cancel.");
 }
@@ -106,6 +110,16 @@ int mod_dgon_admin_do(mod_dgon_engine *e, const char *question, size_t n, const 
                      : refuse(out, HTTP_BAD_REQUEST, NULL, "The question must be one JSON object.");
     json_decref(q);
     return status;
+}
+
+/* Answered in lines while it goes on, which only the handler can. */
+static bool is_load(const dgon_buf *question)
+{
+    json_t *q = json_loadb(question->data != NULL ? question->data : "", question->len, 0, NULL);
+    const char *what = json_string_value(json_object_get(q, "do"));
+    bool load = what != NULL && strcmp(what, "load") == 0;
+    json_decref(q);
+    return load;
 }
 
 static bool is_json(request_rec *r)
@@ -138,6 +152,11 @@ int mod_dgon_admin_handler(request_rec *r)
     if (!mod_dgon_body_read(r, MOD_DGON_ADMIN_BODY, &body, &e)) {
         dgon_buf_fini(&body);
         return mod_dgon_api_refuse(r, &e);
+    }
+    if (is_load(&body)) {
+        status = mod_dgon_load_asked(r, engine, &body);
+        dgon_buf_fini(&body);
+        return status;
     }
     dgon_buf out;
     dgon_buf_init(&out, MOD_DGON_ADMIN_MAX);

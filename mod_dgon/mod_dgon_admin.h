@@ -9,7 +9,8 @@
 #define MOD_DGON_ADMIN_BODY 4096u                 /* a question */
 #define MOD_DGON_ADMIN_MAX  (64u * 1024u * 1024u) /* an answer */
 
-/* {"do":"status"}, jobs, {"do":"drain","agent":ID}, undrain, {"do":"cancel","job":ID}. Appends the
+/* {"do":"status"}, jobs, {"do":"drain","agent":ID}, undrain, {"do":"cancel","job":ID}; the handler
+ * knows {"do":"load"} besides, with what mod_dgon_load.h asks for. Appends the
  * answer, an error object if it is none; returns its HTTP status. `who` goes into the log. Any
  * thread of a child. */
 int mod_dgon_admin_do(mod_dgon_engine *e, const char *question, size_t n, const char *who,

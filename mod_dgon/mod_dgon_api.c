@@ -48,7 +48,7 @@ int mod_dgon_api_unknown(request_rec *r, const char *text)
 }
 
 /* A browser sends a cross-site form as another type without asking; only JSON asks first. */
-static bool is_json(request_rec *r)
+bool mod_dgon_api_is_json(request_rec *r)
 {
     const char *type = apr_table_get(r->headers_in, "Content-Type");
     if (type == NULL)
@@ -131,9 +131,9 @@ int mod_dgon_api_ask(request_rec *r, mod_dgon_engine *engine, dgon_op op)
     if (r->method_number != M_POST)
         return mod_dgon_api_not_allowed(r, "POST");
     /* Ollama's own clients name no type; a browser that was not asked cannot send one either */
-    bool typed = is_json(r) || (dgon_op_form(op) == DGON_FORM_LINES &&
-                                apr_table_get(r->headers_in, "Content-Type") == NULL &&
-                                apr_table_get(r->headers_in, "Origin") == NULL);
+    bool typed = mod_dgon_api_is_json(r) || (dgon_op_form(op) == DGON_FORM_LINES &&
+                                             apr_table_get(r->headers_in, "Content-Type") == NULL &&
+                                             apr_table_get(r->headers_in, "Origin") == NULL);
     if (!typed || apr_table_get(r->headers_in, "Content-Encoding") != NULL) {
         dgon_error_set(
             &e, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", NULL,

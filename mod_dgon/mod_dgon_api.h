@@ -15,6 +15,8 @@ int mod_dgon_api_handler(request_rec *r);
 mod_dgon_engine *mod_dgon_api_engine(request_rec *r, const char *handler, int *status);
 /* POST: checks the request, makes it a job and answers it. */
 int mod_dgon_api_ask(request_rec *r, mod_dgon_engine *engine, dgon_op op);
+/* Is its body said to be JSON? No page of another site can send that without being asked. */
+bool mod_dgon_api_is_json(request_rec *r);
 int mod_dgon_api_refuse(request_rec *r, const dgon_error *e);
 /* 404 at an address that is none; the text says what there is. */
 int mod_dgon_api_unknown(request_rec *r, const char *text);

@@ -51,7 +51,8 @@ struct mod_dgon_stream {
     size_t body_at;
     bool streaming;
     mod_dgon_upload *upload; /* of a request that is passed on, else NULL */
-    bool collect; /* a part of a request: the answer stays in memory, nothing goes to the client */
+    bool collect;   /* a part of a request: the answer, or the lines of a stream, stay in memory and
+                       nothing goes to the client */
     bool not_quick; /* the next request like it is not for the engine's own thread */
 
     /* the job */

@@ -68,7 +68,10 @@ static bool on_event(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
 {
     dgon_form form = dgon_op_form((dgon_op)s->spec.op);
     bool first = !s->in_event;
-    mod_dgon_client_begin(s);
+    if (s->collect)
+        out = &s->answer; /* its lines, for who waits for them */
+    else
+        mod_dgon_client_begin(s);
     content_begins(s);
     if (first && form != DGON_FORM_LINES &&
         dgon_buf_adds(out, form == DGON_FORM_EVENTS ? "event: " : "data: ") != DGON_OK)

@@ -1,5 +1,6 @@
 #include "mod_dgon_alias.h"
 #include "mod_dgon_link_int.h"
+#include "mod_dgon_load.h"
 #include "mod_dgon_pass.h"
 
 #include "dgon/control.h"
@@ -49,12 +50,13 @@ static bool refuse(mod_dgon_link *l, uint16_t code, const char *why)
     return false;
 }
 
-/* The link's models, its steps of aliases and, if it has opened anything, MOD_DGON_PASS_ANY. */
+/* The link's models, its steps of aliases and, if it has opened anything, MOD_DGON_PASS_ANY; if it
+ * loads models on request, MOD_DGON_LOAD_ANY. */
 static bool take_models(mod_dgon_link *l, const dgon_ctl *c)
 {
     mod_dgon_engine *e = l->engine;
     size_t aliases = e->conf->aliases != NULL ? (size_t)e->conf->aliases->nelts : 0;
-    dgon_ctl_model *list = calloc(c->model_count + aliases + 1, sizeof(*list));
+    dgon_ctl_model *list = calloc(c->model_count + aliases + 2, sizeof(*list));
     if (aliases > 0 && l->targets == NULL)
         l->targets = calloc(aliases, sizeof(*l->targets));
     if (list == NULL || (aliases > 0 && l->targets == NULL)) {
@@ -65,6 +67,10 @@ static bool take_models(mod_dgon_link *l, const dgon_ctl *c)
     uint32_t opens = mod_dgon_pass_opens(e->conf->passes, c->allow);
     if (opens != 0)
         apr_cpystrn(list[n++].name, MOD_DGON_PASS_ANY, sizeof(list->name));
+    if (c->loads) {
+        list[n].caps = c->pulls ? DGON_CAP_PULL : 0;
+        apr_cpystrn(list[n++].name, MOD_DGON_LOAD_ANY, sizeof(list->name));
+    }
     dgon_registry_link_opens(e->registry, l->index, opens);
     dgon_status st = dgon_registry_link_models(e->registry, l->index, list, n);
     free(list);
@@ -182,7 +188,7 @@ bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
                                    : MOD_DGON_ALIAS_NONE;
     c.model[dgon_alias_public_len(c.model)] = '\0';
     memcpy(c.public_model, c.model, sizeof(c.public_model));
-    if (strcmp(c.model, MOD_DGON_PASS_ANY) == 0)
+    if (strcmp(c.model, MOD_DGON_PASS_ANY) == 0 || strcmp(c.model, MOD_DGON_LOAD_ANY) == 0)
         c.model[0] = c.public_model[0] = '\0';
     if (alias >= 0 && l->targets[alias][0] != '\0') /* else the agent says that it has it no more */
         memcpy(c.model, l->targets[alias], sizeof(c.model));

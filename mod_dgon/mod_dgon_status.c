@@ -2,6 +2,7 @@
 
 #include "mod_dgon_api.h"
 #include "mod_dgon_error.h"
+#include "mod_dgon_load.h"
 #include "mod_dgon_models.h"
 
 #include "dgon/fleet.h"
@@ -110,6 +111,8 @@ int mod_dgon_status_handler(request_rec *r)
     mod_dgon_engine *e = mod_dgon_api_engine(r, "dgon-status", &status);
     if (e == NULL)
         return status;
+    if (ends_in(r->uri, "/scheduler/init"))
+        return mod_dgon_load(r, e);
     if (r->method_number != M_GET)
         return mod_dgon_api_not_allowed(r, "GET, HEAD");
     if (ends_in(r->uri, "/model/list")) {

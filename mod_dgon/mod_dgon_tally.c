@@ -155,7 +155,8 @@ static int log_hook(request_rec *first)
     if (t != NULL) {
         uint64_t now = mod_dgon_tally_now();
         tell_all(r, t, now);
-        add_up(r, t, now);
+        if (t->op != DGON_OP_LOAD) /* no request of a client: it lasts minutes */
+            add_up(r, t, now);
         ap_set_module_config(r->request_config, &dgon_module, NULL);
     } else if (r->status >= HTTP_BAD_REQUEST && mod_dgon_error_for_api(r)) {
         add_up_refused(r);

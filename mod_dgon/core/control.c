@@ -2,6 +2,7 @@
 
 #include "dgon/alloc.h"
 #include "dgon/json.h"
+#include "dgon/op.h"
 #include "caps_int.h"
 #include "control_int.h"
 #include "json_int.h"
@@ -228,6 +229,9 @@ static dgon_status read_allow(const reader *rd, const json_t *o)
 static dgon_status read_models_message(const reader *rd, const json_t *o)
 {
     dgon_status s = read_models(rd, o);
+    rd->c->loads = json_object_get(o, "pull") != NULL;
+    if (s == DGON_OK)
+        s = read_bool(rd, o, "pull", &rd->c->pulls);
     return s == DGON_OK ? read_allow(rd, o) : s;
 }
 
@@ -395,6 +399,8 @@ static dgon_status read_job(const reader *rd, const json_t *o)
         s = missing(rd, "body", REQUIRED);
     if (s == DGON_OK)
         s = read_name(rd, o, "op", REQUIRED, dgon_wire_is_agent_id, c->op, sizeof c->op);
+    if (strcmp(c->op, dgon_op_str(DGON_OP_LOAD)) == 0)
+        required = OPTIONAL; /* its body says which one */
     if (s == DGON_OK)
         s = read_name(rd, o, "model", required, dgon_wire_is_model_name, c->model, sizeof c->model);
     if (s == DGON_OK)

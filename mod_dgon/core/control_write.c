@@ -48,6 +48,8 @@ static dgon_status write_models(dgon_buf *out, const dgon_ctl *c)
     }
     if (s == DGON_OK)
         s = dgon_buf_adds(out, "]");
+    if (s == DGON_OK && c->loads)
+        s = dgon_buf_adds(out, c->pulls ? ",\"pull\":true" : ",\"pull\":false");
     return s == DGON_OK && c->allow != NULL ? add_text(out, "allow", c->allow) : s;
 }
 

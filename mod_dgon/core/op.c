@@ -18,6 +18,7 @@ static const struct {
     [DGON_OP_OLLAMA_EMBED] = {"ollama_embed", "oll-"},
     [DGON_OP_OLLAMA_EMBEDDINGS] = {"ollama_legacy", "oll-"},
     [DGON_OP_PASS] = {"pass", "pass-"},
+    [DGON_OP_LOAD] = {"load", "load-"},
 };
 
 const char *dgon_op_str(dgon_op op)
@@ -38,7 +39,7 @@ dgon_form dgon_op_form(dgon_op op)
 {
     if (op == DGON_OP_PASS)
         return DGON_FORM_BYTES;
-    if (op >= DGON_OP_OLLAMA_CHAT && op < DGON_OP_PASS)
+    if (op == DGON_OP_LOAD || (op >= DGON_OP_OLLAMA_CHAT && op < DGON_OP_PASS))
         return DGON_FORM_LINES;
     return dgon_op_is_relay(op) ? DGON_FORM_EVENTS : DGON_FORM_DATA;
 }

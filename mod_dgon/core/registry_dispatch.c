@@ -121,9 +121,11 @@ void dgon_token_return(dgon_registry *r, uint32_t agent, uint32_t slot, dgon_job
 bool dgon_excluded(const dgon_registry *r, uint32_t slot, uint32_t agent)
 {
     const dgon_layout_job *j = dgon_job_at(r, slot);
-    for (uint32_t i = 0; i < DGON_REGISTRY_EXCLUDE_MAX; i++)
-        if (atomic_load_explicit(&j->exclude[i], memory_order_relaxed) == agent)
+    for (uint32_t i = 0; i < DGON_REGISTRY_EXCLUDE_MAX; i++) {
+        uint32_t e = atomic_load_explicit(&j->exclude[i], memory_order_relaxed);
+        if (e == agent || (dgon_is_only(e) && e != DGON_REGISTRY_ONLY(agent)))
             return true;
+    }
     return false;
 }
 
@@ -137,8 +139,13 @@ bool dgon_job_suits(const dgon_registry *r, uint32_t slot, uint32_t link, uint32
 static bool has_need(const dgon_registry *r, uint32_t slot)
 {
     const dgon_layout_job *j = dgon_job_at(r, slot);
-    return (atomic_load_explicit(&j->need, memory_order_relaxed) |
-            atomic_load_explicit(&j->context, memory_order_relaxed)) != 0;
+    if ((atomic_load_explicit(&j->need, memory_order_relaxed) |
+         atomic_load_explicit(&j->context, memory_order_relaxed)) != 0)
+        return true;
+    for (uint32_t i = 0; i < DGON_REGISTRY_EXCLUDE_MAX; i++)
+        if (dgon_is_only(atomic_load_explicit(&j->exclude[i], memory_order_relaxed)))
+            return true;
+    return false;
 }
 
 typedef struct candidate_walk {

@@ -303,6 +303,10 @@ void dgon_dispatch_new(dgon_registry *r, uint32_t me, uint32_t slot, uint32_t mo
 /* A slot of this agent became free. */
 void dgon_dispatch_agent(dgon_registry *r, uint32_t me, uint32_t agent);
 bool dgon_excluded(const dgon_registry *r, uint32_t slot, uint32_t agent);
+static inline bool dgon_is_only(uint32_t exclude)
+{
+    return exclude >> 30 == 1;
+}
 /* Has the link's model what the job needs? */
 bool dgon_job_suits(const dgon_registry *r, uint32_t slot, uint32_t link, uint32_t model);
 

@@ -116,9 +116,11 @@ dgon_status dgon_registry_claim(dgon_registry *r, uint32_t me, dgon_job_spec *sp
 
 static bool has_excludes(const dgon_registry *r, uint32_t slot)
 {
-    for (uint32_t i = 0; i < DGON_REGISTRY_EXCLUDE_MAX; i++)
-        if (atomic_load(&dgon_job_at(r, slot)->exclude[i]) < r->conf.links)
+    for (uint32_t i = 0; i < DGON_REGISTRY_EXCLUDE_MAX; i++) {
+        uint32_t e = atomic_load(&dgon_job_at(r, slot)->exclude[i]);
+        if (e < r->conf.links || dgon_is_only(e))
             return true;
+    }
     return false;
 }
 

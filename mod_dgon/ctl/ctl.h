@@ -39,6 +39,9 @@ int ctl_usage(const char *command, const char *why);
 /* Asks the gateway; takes the question over. CTL_OK: *answer is the caller's. Else it was said what
  * is wrong. */
 int ctl_ask(const ctl *c, json_t *question, json_t **answer);
+/* Asks over HTTP what is answered in lines, and calls fn for each as it comes, which borrows it;
+ * takes the question over. */
+int ctl_ask_lines(const ctl *c, json_t *question, void (*fn)(void *user, json_t *line), void *user);
 /* {"do":what}, asked; with --json printed as it is, and *answer is NULL. */
 int ctl_ask_for(const ctl *c, const char *what, json_t **answer);
 
@@ -76,6 +79,7 @@ int ctl_drain(const ctl *c, int argc, char **argv); /* and undrain */
 int ctl_cancel(const ctl *c, int argc, char **argv);
 int ctl_key(const ctl *c, int argc, char **argv);
 int ctl_check(const ctl *c, int argc, char **argv);
+int ctl_load(const ctl *c, int argc, char **argv);
 
 /* Prints what `status` and `top` show. */
 void ctl_show_fleet(const json_t *status);

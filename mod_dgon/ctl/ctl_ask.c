@@ -2,6 +2,7 @@
 #include "ctl.h"
 
 #include "dgon/buf.h"
+#include "dgon/ndjson.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -15,6 +16,8 @@
 
 #define ANSWER_MAX (64u * 1024u * 1024u)
 #define WAIT_S     15
+#define LINE_BYTES 65536u
+#define SILENT_S   60 /* of an answer in lines */
 
 static int no_memory(void)
 {
@@ -90,15 +93,18 @@ static size_t take(char *p, size_t size, size_t n, void *user)
     return dgon_buf_add(user, p, size * n) == DGON_OK ? size * n : 0;
 }
 
-static int ask_url(const ctl *c, const char *question, dgon_buf *in)
+/* One request; `lines`: it may last, as long as something comes. */
+static int post(const ctl *c, const char *question, bool lines, curl_write_callback fn, void *user)
 {
     char why[CURL_ERROR_SIZE] = "";
     long status = 0;
     const char *netrc = getenv("NETRC");
     CURL *h = curl_easy_init();
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json"), *more;
     CURLcode rc = CURLE_OUT_OF_MEMORY;
-    if (h != NULL && headers != NULL) {
+    more = lines && headers != NULL ? curl_slist_append(headers, "Accept: application/x-ndjson")
+                                    : headers;
+    if (h != NULL && more != NULL) {
         (void)curl_easy_setopt(h, CURLOPT_URL, c->url);
         (void)curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "https,http");
         (void)curl_easy_setopt(h, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
@@ -108,22 +114,32 @@ static int ask_url(const ctl *c, const char *question, dgon_buf *in)
         (void)curl_easy_setopt(h, CURLOPT_USERAGENT, "dgonctl/" CTL_VERSION);
         (void)curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
         (void)curl_easy_setopt(h, CURLOPT_POSTFIELDS, question);
-        (void)curl_easy_setopt(h, CURLOPT_TIMEOUT, (long)WAIT_S);
+        (void)curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, (long)WAIT_S);
+        (void)curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        (void)curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)SILENT_S);
+        if (!lines)
+            (void)curl_easy_setopt(h, CURLOPT_TIMEOUT, (long)WAIT_S);
         (void)curl_easy_setopt(h, CURLOPT_ERRORBUFFER, why);
-        (void)curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take);
-        (void)curl_easy_setopt(h, CURLOPT_WRITEDATA, in);
+        (void)curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, fn);
+        (void)curl_easy_setopt(h, CURLOPT_WRITEDATA, user);
         rc = curl_easy_perform(h);
         (void)curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
     }
     curl_slist_free_all(headers);
     curl_easy_cleanup(h);
     if (rc != CURLE_OK)
-        return ctl_fail(CTL_UNREACHED, "no gateway answers at %s: %s", c->url,
+        return ctl_fail(CTL_UNREACHED, "%s %s: %s",
+                        status == 0 ? "no gateway answers at" : "the answer broke off:", c->url,
                         why[0] != '\0' ? why : curl_easy_strerror(rc));
     if (status == 401)
         return ctl_fail(CTL_FAILED, "%s wants a login: write name and password into ~/.netrc",
                         c->url);
     return CTL_OK;
+}
+
+static int ask_url(const ctl *c, const char *question, dgon_buf *in)
+{
+    return post(c, question, false, take, in);
 }
 
 /* ---- both ---- */
@@ -161,6 +177,50 @@ int ctl_ask(const ctl *c, json_t *question, json_t **answer)
         *answer = NULL;
     }
     return code;
+}
+
+/* An answer in lines, while it comes. */
+typedef struct reading {
+    dgon_ndjson split;
+    void (*fn)(void *user, json_t *line);
+    void *user;
+    int code; /* of an error that was told */
+} reading;
+
+static dgon_status on_line(void *user, const char *p, size_t n)
+{
+    reading *r = user;
+    json_t *line = json_loadb(p, n, 0, NULL);
+    const json_t *error = json_object_get(line, "error");
+    if (json_is_object(error))
+        r->code = ctl_fail(code_of(error), "%s", ctl_text(error, "message"));
+    else if (json_is_object(line))
+        r->fn(r->user, line);
+    bool good = json_is_object(line);
+    json_decref(line);
+    return good ? DGON_OK : DGON_EJSON;
+}
+
+static size_t take_lines(char *p, size_t size, size_t n, void *user)
+{
+    reading *r = user;
+    return dgon_ndjson_feed(&r->split, p, size * n) == DGON_OK ? size * n : 0;
+}
+
+int ctl_ask_lines(const ctl *c, json_t *question, void (*fn)(void *user, json_t *line), void *user)
+{
+    reading r = {.fn = fn, .user = user, .code = CTL_OK};
+    char *text = question != NULL ? json_dumps(question, JSON_COMPACT) : NULL;
+    json_decref(question);
+    if (text == NULL)
+        return no_memory();
+    dgon_ndjson_init(&r.split, LINE_BYTES, on_line, &r);
+    int code = post(c, text, true, take_lines, &r);
+    if (code == CTL_OK && dgon_ndjson_end(&r.split) != DGON_OK)
+        code = ctl_fail(CTL_UNREACHED, "what answers at %s is no gateway of ours", c->url);
+    dgon_ndjson_fini(&r.split);
+    free(text);
+    return r.code != CTL_OK ? r.code : code;
 }
 
 int ctl_ask_for(const ctl *c, const char *what, json_t **answer)

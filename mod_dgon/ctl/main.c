@@ -15,6 +15,7 @@ static const ctl_command commands[] = {
     {"drain", "AGENT", "no new jobs for it; what runs goes on", ctl_drain},
     {"undrain", "AGENT", "it gets jobs again", ctl_drain},
     {"cancel", "JOB", "ends it, and tells its client so", ctl_cancel},
+    {"load", "MODEL [--agents N]", "N agents load it; needs --url", ctl_load},
     {"check", "", "what of the configuration will not hold", ctl_check},
     {"key", "add|list|revoke|rotate [ID] [OPTIONS]",
      "API keys: --expires 90d|DATE --models a,b* --comment TEXT --file F", ctl_key},

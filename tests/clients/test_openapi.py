@@ -25,7 +25,7 @@ def test_every_path_is_described():
         assert len(found) > 5, file
         served |= {prefix + path for path, how in found if how != "forbidden"}
     described = set(re.findall(r"^  (/\S+):$", SPECIFICATION.read_text(), re.M))
-    operators = {"/cluster/status", "/model/list", "/metrics", "/healthz", "/readyz", "/dgon/admin"}
+    operators = {"/cluster/status", "/model/list", "/scheduler/init", "/metrics", "/healthz", "/readyz", "/dgon/admin"}
     assert served | {"/v1/models", "/v1/models/{id}"} | operators == described
 
 

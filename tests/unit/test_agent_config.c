@@ -99,6 +99,42 @@ static void test_urls(void)
     }
 }
 
+static dgon_status load_with(const char *kind, const char *line, agent_config *c)
+{
+    char text[300], errors[1000];
+    int n = snprintf(text, sizeof text,
+                     "[gateway]\nurl = wss://g/\n[backend \"b\"]\nkind = %s\nurl = "
+                     "http://127.0.0.1:1\n%s\n",
+                     kind, line);
+    return load(c, text, (size_t)n, errors, sizeof errors);
+}
+
+/* What concerns models that are loaded on request. */
+static void test_loading(void)
+{
+    static const struct {
+        const char *kind, *line;
+        bool good;
+    } cases[] = {{"ollama", "pull = yes", true},         {"auto", "pull = yes", true},
+                 {"openai", "pull = yes", false},        {"openai", "pull = no", true},
+                 {"ollama", "keep_alive = 30m", true},   {"ollama", "keep_alive = -1", true},
+                 {"ollama", "keep_alive = 3600", true},  {"ollama", "keep_alive = 1d", false},
+                 {"ollama", "keep_alive = m", false},    {"ollama", "keep_alive = 5\"", false},
+                 {"ollama", "keep_alive = 5m5s", false}, {"ollama", "keep_alive = --1", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        agent_config *c = agent_config_create();
+        CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+        CU_ASSERT_EQUAL(load_with(cases[i].kind, cases[i].line, c) == DGON_OK, cases[i].good);
+        agent_config_destroy(c);
+    }
+    agent_config *c = agent_config_create();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_EQUAL(load_with("ollama", "pull = yes\nkeep_alive = 2h", c), DGON_OK);
+    CU_ASSERT_TRUE(c->backends[0].pull);
+    CU_ASSERT_STRING_EQUAL(c->backends[0].keep_alive, "2h");
+    agent_config_destroy(c);
+}
+
 static void test_bad_urls(void)
 {
     static const char *const urls[] = {"http://x/",      "wss://",      "wss:///x",    "wss://x:0/",
@@ -210,6 +246,6 @@ static void test_same(void)
 }
 
 UNIT_MAIN("agent_config", {"good", test_good}, {"defaults", test_defaults}, {"urls", test_urls},
-          {"bad urls", test_bad_urls}, {"mistakes", test_mistakes},
+          {"loading", test_loading}, {"bad urls", test_bad_urls}, {"mistakes", test_mistakes},
           {"long line and NUL", test_long_line_and_nul}, {"too many", test_too_many},
           {"every cut", test_every_cut}, {"memory", test_memory}, {"same", test_same})

@@ -15,6 +15,9 @@
     "\"org/tiny\",\"id\":\"chatcmpl-1\",\"created\":1700000000,\"stream\":true,\"body\":1234,"  \
     "\"deadline\":120000,\"traceparent\":"                                                      \
     "\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\"}"
+#define LOAD                                                                                     \
+    "{\"type\":\"job\",\"job\":1,\"attempt\":1,\"op\":\"load\",\"id\":\"load-1\",\"created\":1," \
+    "\"stream\":true,\"body\":13}"
 #define WELCOME                                                                                    \
     "{\"type\":\"welcome\",\"protocol\":1,\"link\":3,\"child\":1,\"children\":2,\"window\":12288," \
     "\"ping\":20,\"hangup\":35,\"gateway\":\"ab12\"}"
@@ -140,6 +143,33 @@ static void test_others(void)
     CU_ASSERT_STRING_EQUAL(c.id, "chatcmpl-1");
     CU_ASSERT_STRING_EQUAL(c.op, "chat");
     CU_ASSERT_EQUAL(strlen(c.traceparent), 55);
+    dgon_ctl_fini(&c);
+}
+
+/* Who says nothing of "pull" is not asked to load; such a job names its model in its body. */
+static void test_load(void)
+{
+    static const struct {
+        const char *more;
+        bool loads, pulls;
+    } cases[] = {
+        {"", false, false}, {",\"pull\":false", true, false}, {",\"pull\":true", true, true}};
+    dgon_ctl c;
+    char text[100];
+    dgon_ctl_init(&c);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        (void)snprintf(text, sizeof text, "{\"type\":\"models\",\"models\":[]%s}", cases[i].more);
+        CU_ASSERT_EQUAL(parse(&c, text), DGON_OK);
+        CU_ASSERT(c.loads == cases[i].loads && c.pulls == cases[i].pulls);
+    }
+    CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"models\",\"models\":[],\"pull\":1}"), DGON_EPROTO);
+    CU_ASSERT_EQUAL(parse(&c, LOAD), DGON_OK);
+    CU_ASSERT(c.type == DGON_CTL_JOB && c.model[0] == '\0' && c.body == 13);
+    CU_ASSERT_STRING_EQUAL(c.op, "load");
+    check_both_ways(LOAD);
+    CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"job\",\"job\":1,\"attempt\":1,\"op\":\"chat\",\"id\":"
+                              "\"x-1\",\"created\":1,\"body\":13}"),
+                    DGON_EPROTO);
     dgon_ctl_fini(&c);
 }
 
@@ -413,10 +443,11 @@ static dgon_status round_trip(const char *text)
 
 static const char *const good[] = {HELLO,
                                    JOB,
+                                   LOAD,
                                    WELCOME,
                                    "{\"type\":\"draining\"}",
                                    "{\"type\":\"capacity\",\"slots\":7}",
-                                   "{\"type\":\"models\",\"models\":[{\"name\":\"a\"}]}",
+                                   "{\"type\":\"models\",\"models\":[{\"name\":\"a\"}],\"pull\":true}",
                                    "{\"type\":\"goaway\",\"reason\":\"restart\",\"drain\":30}"};
 
 static void test_round_trip(void)
@@ -487,7 +518,7 @@ static void test_no_memory(void)
 }
 
 UNIT_MAIN("control", {"job both ways", test_job_both_ways}, {"hello", test_hello},
-          {"other messages", test_others}, {"keys", test_keys},
+          {"other messages", test_others}, {"load", test_load}, {"keys", test_keys},
           {"unknown is ignored", test_unknown_is_ignored},
           {"cut anywhere", test_cut_anywhere}, {"hello that lies", test_hello_that_lies},
           {"bad job and welcome", test_bad_job_and_welcome}, {"not JSON", test_not_json},

@@ -284,6 +284,52 @@ static void test_exclusion(void)
     teardown();
 }
 
+/* For one certain agent: it waits for that one, whoever else is idle, and for nobody once it has
+ * gone. */
+static void test_only(void)
+{
+    setup();
+    const char *const names[] = {"a", "b", "c", "d"};
+    uint32_t links[4], agent, on;
+    for (uint32_t i = 0; i < 4; i++)
+        links[i] = open_link(1, names[i], i + 1, 1, "m");
+    agent = dgon_link_agent(reg, links[3]);
+    dgon_job_ref ref[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        dgon_job_spec spec = {.model = model("m"), .attempt = 1};
+        spec.exclude[0] = i == 2 ? agent : DGON_REGISTRY_ONLY(agent);
+        spec.exclude[1] = i == 2 ? DGON_REGISTRY_ONLY(agent) : DGON_NONE;
+        CU_ASSERT(dgon_registry_claim(reg, 0, &spec, &ref[i]) == DGON_OK);
+    }
+    CU_ASSERT(dgon_registry_submit(reg, ref[0], 9) == DGON_OK);
+    CU_ASSERT_EQUAL(dgon_registry_phase(reg, ref[0], NULL, &on), DGON_JOB_BOUND);
+    CU_ASSERT_EQUAL(on, agent);
+    CU_ASSERT(dgon_registry_submit(reg, ref[1], 9) == DGON_OK);
+    CU_ASSERT_EQUAL(phase(ref[1]), DGON_JOB_QUEUED);
+    CU_ASSERT(dgon_registry_submit(reg, ref[2], 9) == DGON_ENOTFOUND);
+    dgon_job_ref other = submit(0, "m"); /* younger, and not held up by it */
+    CU_ASSERT_EQUAL(phase(other), DGON_JOB_BOUND);
+    dgon_registry_finish(reg, ref[0], 0);
+    CU_ASSERT_EQUAL(dgon_registry_phase(reg, ref[1], NULL, &on), DGON_JOB_BOUND);
+    CU_ASSERT_EQUAL(on, agent);
+    dgon_registry_finish(reg, ref[1], 0);
+    dgon_registry_finish(reg, other, 0);
+    dgon_registry_link_close(reg, links[3]);
+    dgon_registry_release(reg, ref[1]);
+    dgon_job_spec spec = {.model = model("m"), .attempt = 1};
+    spec.exclude[0] = DGON_REGISTRY_ONLY(agent);
+    spec.exclude[1] = DGON_NONE;
+    CU_ASSERT(dgon_registry_claim(reg, 0, &spec, &ref[1]) == DGON_OK);
+    CU_ASSERT(dgon_registry_submit(reg, ref[1], 9) == DGON_ENOTFOUND);
+    for (size_t i = 0; i < 3; i++)
+        dgon_registry_release(reg, ref[i]);
+    dgon_registry_release(reg, other);
+    for (uint32_t i = 0; i < 3; i++)
+        dgon_registry_link_close(reg, links[i]);
+    nothing_left();
+    teardown();
+}
+
 static void test_drain_and_close(void)
 {
     setup();
@@ -613,7 +659,8 @@ UNIT_MAIN("registry", {"conf", test_conf}, {"children", test_children}, {"news",
           {"normal path", test_normal_path}, {"first come first served", test_fifo},
           {"queue bound", test_queue_max}, {"room", test_room},
           {"release in every phase", test_release_everywhere}, {"exclusion", test_exclusion},
-          {"drain and close", test_drain_and_close}, {"capacity change", test_capacity},
-          {"many slots", test_many_slots}, {"many agents", test_many_agents},
-          {"duplicates", test_duplicates}, {"tables full", test_tables_full},
-          {"models compete", test_models_compete}, {"needs", test_needs})
+          {"only one agent", test_only}, {"drain and close", test_drain_and_close},
+          {"capacity change", test_capacity}, {"many slots", test_many_slots},
+          {"many agents", test_many_agents}, {"duplicates", test_duplicates},
+          {"tables full", test_tables_full}, {"models compete", test_models_compete},
+          {"needs", test_needs})

@@ -31,7 +31,8 @@ enum {
     DGON_CAP_VISION = 2,
     DGON_CAP_THINKING = 4,
     DGON_CAP_EMBED = 8,
-    DGON_CAP_COMPLETION = 16
+    DGON_CAP_COMPLETION = 16,
+    DGON_CAP_PULL = 32 /* no model's: of the entry by which an agent is asked to load one */
 };
 /* What a model is known not to have stands in the same word, this much higher; of the rest nobody
  * has told. */
@@ -57,6 +58,7 @@ typedef struct dgon_ctl {
     dgon_ctl_model *models; /* owned; dgon_ctl_fini frees */
     uint32_t model_count;
     char *allow; /* owned likewise; NULL: nothing */
+    bool loads, pulls; /* takes jobs of op load; and gets models that it does not have */
     /* welcome */
     uint32_t protocol, link, child, children, window, ping_s, hangup_s;
     char gateway[33];

@@ -20,6 +20,7 @@ typedef enum dgon_op {
     DGON_OP_OLLAMA_EMBED,
     DGON_OP_OLLAMA_EMBEDDINGS, /* its older form */
     DGON_OP_PASS,              /* any method and path of the backend, pass.h */
+    DGON_OP_LOAD,              /* a model into the memory of one agent's machine, load.h */
     DGON_OP_MAX
 } dgon_op;
 

@@ -41,6 +41,7 @@
 #define DGON_REGISTRY_MODELS_MAX   4096u
 #define DGON_REGISTRY_EXCLUDE_MAX  2u
 #define DGON_REGISTRY_ROOM_MAX     16u
+#define DGON_REGISTRY_ONLY(agent)  (0x40000000u | (agent)) /* in dgon_job_spec.exclude */
 #define DGON_NONE                  UINT32_MAX
 
 typedef struct dgon_registry
@@ -168,7 +169,8 @@ typedef struct dgon_job_spec {
     uint32_t need;    /* DGON_CAP_…: an agent whose model lacks one of these does not get it; and
                          DGON_NEED_RULE: nor does one that has not opened what the rule opens */
     uint32_t context; /* tokens, likewise; 0: any */
-    uint32_t exclude[DGON_REGISTRY_EXCLUDE_MAX]; /* agents where it failed, DGON_NONE */
+    uint32_t exclude[DGON_REGISTRY_EXCLUDE_MAX]; /* agents where it failed, DGON_NONE; or
+                                                    DGON_REGISTRY_ONLY: all but that one */
     char traceparent[56];
 } dgon_job_spec;
 

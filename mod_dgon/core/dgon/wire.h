@@ -19,7 +19,8 @@
  *       [A-Za-z0-9._-]{1,64}.
  *   {"type":"models","models":[MODEL,...]}
  *       Replaces the whole list. "allow" in it or in hello: what the node's owner has opened, a list
- *       as in pass.h.
+ *       as in pass.h. "pull" in either: it takes jobs of op "load"; true: the owner lets it get models
+ *       that it does not have.
  *       After a challenge hello has "key" as well, the agent's Ed25519 public key (64 hex digits),
  *       and "signature" (128) over sign.h's login text, and its list of models is empty: `models`
  *       follows the welcome.
@@ -49,7 +50,8 @@
  *       in BODY records; deadline: ms for the first token, a hint. op "pass" has "http" as well, the
  *       head of the request (pass.h), perhaps no model, and an open body: it ends with an empty
  *       BODY record, and the gateway sends no more than DGON_WIRE_BODY_WINDOW bytes of it before
- *       the agent's CREDIT. traceparent (W3C) is added when the client sent one.
+ *       the agent's CREDIT. op "load" has no model here: its body and events are those of load.h.
+ *       traceparent (W3C) is added when the client sent one.
  *   {"type":"goaway","reason":"restart","drain":30}
  *       This process ends within `drain` seconds (or, for the reasons "rename" and "rotate", this
  *       link does): dial a new link now. Jobs go on coming on this
