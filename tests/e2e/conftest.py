@@ -1,3 +1,4 @@
+import httpx
 import pytest
 
 import env
@@ -66,11 +67,18 @@ def stack(make_stack):
     return make_stack()
 
 
+@pytest.fixture
+def http(stack):
+    h2 = stack.gateway.http2
+    with httpx.Client(base_url=stack.url, verify=False, http2=h2, http1=not h2, trust_env=False, timeout=20) as c:
+        yield c
+
+
 @pytest.fixture(autouse=True)
 def clean_log(request):
     """After each test: nothing unexpected in any error log."""
     yield
-    for name in ("stack", "fleet"):
+    for name in ("stack", "fleet", "site"):
         if name in request.fixturenames:
             owner = request.getfixturevalue(name)
             getattr(owner, "gateway", owner).check_log()

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import itertools
 import json
@@ -242,3 +243,13 @@ def client_context(folder, pem=None, key=None):
     if pem:
         context.load_cert_chain(pem, key)
     return context
+
+
+@contextlib.contextmanager
+def running(site):
+    """It runs, and leaves no process behind."""
+    try:
+        yield site.start()
+    finally:
+        site.stop()
+    assert not env.ours()

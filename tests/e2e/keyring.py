@@ -65,3 +65,15 @@ def sha(password):
 def modules(*names):
     where = env.modules_dir()
     return "".join(f"<IfModule !{n}_module>\nLoadModule {n}_module {where}/mod_{n}.so\n</IfModule>\n" for n in ("authn_core", *names))
+
+
+def locations(path, name=""):
+    """The two APIs below /key, for who has a key of that file."""
+    return "".join(f'''<Location "/key{at}">
+    SetHandler {handler}
+    AuthType Bearer
+    {f"AuthName {name}" if name else ""}
+    DgonKeyFile {path}
+    Require valid-user
+</Location>
+''' for at, handler in (("/v1", "dgon-api"), ("/api", "dgon-ollama")))

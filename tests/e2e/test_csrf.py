@@ -46,13 +46,6 @@ DgonPass * /open/*
     s.passer.stop()
 
 
-@pytest.fixture
-def http(stack):
-    h2 = stack.gateway.http2
-    with httpx.Client(base_url=stack.url, verify=False, http2=h2, http1=not h2, trust_env=False, timeout=20) as c:
-        yield c
-
-
 FOREIGN = [
     {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}, {"Origin": "http://127.0.0.1"}, {"Origin": ""},
     {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "new-word"},

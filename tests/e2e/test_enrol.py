@@ -18,18 +18,8 @@ from enrol import ADMIN, Key, Link
 def site(request):
     s = enrol.Site(f"{__name__}-{request.param}", mpm=request.param, conf="DgonJoinFailuresPerAddress 1000\n", threads=32)
     s.gateway.expect("AH01617|DGON0271|DGON0274|DGON0060|DGON0050: .*(4400|4401|4403)")
-    try:
-        yield s.start()
-    finally:
-        s.stop()
-    assert not env.ours()
-
-
-@pytest.fixture(autouse=True)
-def clean_log(request):
-    yield
-    if "site" in request.fixturenames:
-        request.getfixturevalue("site").gateway.check_log()
+    with enrol.running(s):
+        yield s
 
 
 def ask(site, **options):

@@ -26,17 +26,8 @@ RemoteIPInternalProxy 127.0.0.1
 def site():
     s = enrol.Site(__name__, conf=LIMITS + REMOTE.format(modules=env.modules_dir()), children=3)
     s.gateway.expect("DGON0260|DGON0271|DGON0050: .*(4400|4401)|exit signal Kill|AH00052|AH10392|DGON0030")
-    try:
-        yield s.start()
-    finally:
-        s.stop()
-    assert not env.ours()
-
-
-@pytest.fixture(autouse=True)
-def clean_log(site):
-    yield
-    site.gateway.check_log()
+    with enrol.running(s):
+        yield s
 
 
 async def knock(site, address="10.0.0.1"):

@@ -31,22 +31,12 @@ def ring():
     return ring
 
 
+REALM = r'"the \"models\""'  # as httpd.conf has it
+
+
 def conf(ring):
     return keyring.modules("auth_basic", "authn_file", "authz_user", "auth_form", "session", "session_cookie", "request") + f'''
-<Location "/key/v1">
-    SetHandler dgon-api
-    AuthType Bearer
-    AuthName "the \\"models\\""
-    DgonKeyFile {ring.path}
-    Require valid-user
-</Location>
-<Location "/key/api">
-    SetHandler dgon-ollama
-    AuthType Bearer
-    DgonKeyFile {ring.path}
-    Require valid-user
-</Location>
-<Location "/provider/v1">
+{keyring.locations(ring.path, REALM)}<Location "/provider/v1">
     SetHandler dgon-api
     AuthType Bearer
     AuthName provider

@@ -72,19 +72,7 @@ def conf(ring):
     {basic}
     {TREES["any"]}
 </Location>
-<Location "/key/v1">
-    SetHandler dgon-api
-    AuthType Bearer
-    DgonKeyFile {ring.path}
-    Require valid-user
-</Location>
-<Location "/key/api">
-    SetHandler dgon-ollama
-    AuthType Bearer
-    DgonKeyFile {ring.path}
-    Require valid-user
-</Location>
-<Location "/keytree/v1">
+{keyring.locations(ring.path)}<Location "/keytree/v1">
     SetHandler dgon-api
     AuthType Bearer
     DgonKeyFile {ring.path}
@@ -118,13 +106,6 @@ def stack(request, make_stack, ring):
     yield s
     s.passer.stop()
     s.many.stop()
-
-
-@pytest.fixture
-def http(stack):
-    h2 = stack.gateway.http2
-    with httpx.Client(base_url=stack.url, verify=False, http2=h2, http1=not h2, trust_env=False, timeout=20) as c:
-        yield c
 
 
 def ask(http, tree, model, user, **more):

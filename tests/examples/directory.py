@@ -2,11 +2,10 @@
 
 import os
 import shutil
-import signal
 import subprocess
 
 import env
-from served import kernel_port
+from served import Beside, kernel_port
 
 BASE = "dc=example,dc=org"
 
@@ -21,7 +20,7 @@ def ldif(people, groups, reader):
     return "\n\n".join(entries) + "\n"
 
 
-class Directory:
+class Directory(Beside):
     def __init__(self, home, authority, people, groups, reader):
         self.home = home / "slapd"
         (self.home / "data").mkdir(parents=True)
@@ -37,22 +36,9 @@ class Directory:
         self.program = shutil.which("slapd", path=os.environ["PATH"] + ":/usr/sbin")
         subprocess.run([self.program, "-T", "add", "-f", self.conf], input=ldif(people, groups, reader), text=True, check=True, capture_output=True)
         self.port = kernel_port()
-        self.server = None
 
     def start(self):
         # -d keeps it in the foreground; level 0 says nothing.
         self.server = env.Server("slapd", [self.program, "-d", "0", "-f", self.conf, "-h", f"ldap://127.0.0.1:{self.port}"], self.home / "slapd.log")
         env.wait_for(lambda: env.listening(self.port), 10, "listening slapd")
         return self
-
-    def hang(self):
-        env.stop_still(self.server.process.pid)
-
-    def go_on(self):
-        os.kill(self.server.process.pid, signal.SIGCONT)
-
-    def stop(self):
-        if self.server:
-            self.go_on()
-            self.server.stop()
-            self.server = None

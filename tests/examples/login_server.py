@@ -7,7 +7,6 @@ import os
 import pathlib
 import secrets
 import shutil
-import signal
 import subprocess
 import urllib.parse
 import urllib.request
@@ -16,7 +15,7 @@ import httpx2
 
 import env
 import toolbox
-from served import HERE, kernel_port
+from served import HERE, Beside, kernel_port
 
 
 def programs_home():
@@ -32,7 +31,7 @@ def programs_home():
     return run, where
 
 
-class LoginServer:
+class LoginServer(Beside):
     """people: {name: {password, groups}}; programs: {client id: {secret, groups, seconds}}."""
 
     def __init__(self, site, people, programs, secret):
@@ -45,7 +44,6 @@ class LoginServer:
         shutil.copy(HERE / "provider.mjs", self.home)
         self.port = kernel_port()
         self.url = f"https://localhost:{self.port}"
-        self.server = None
 
     def start(self):
         what = {"port": self.port, "cert": str(self.cert), "key": str(self.key), "keys": str(self.home / "keys.json"), "people": self.people,
@@ -77,15 +75,3 @@ class LoginServer:
             r = c.post(self.url + "/token", auth=("gateway", self.secret), data={
                 "grant_type": "authorization_code", "code": code, "redirect_uri": back, "code_verifier": verifier})
         return self.site.secret(r.json()["id_token"])
-
-    def hang(self):
-        env.stop_still(self.server.process.pid)
-
-    def go_on(self):
-        os.kill(self.server.process.pid, signal.SIGCONT)
-
-    def stop(self):
-        if self.server:
-            self.go_on()
-            self.server.stop()
-            self.server = None

@@ -5,9 +5,11 @@
 
 #include "unit.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,6 +72,27 @@ static void test_refused(void)
     end();
 }
 
+/* A disk that is full: the old content stays whole, and nothing is left beside it. */
+static void test_full_disk(void)
+{
+    const struct rlimit none = {.rlim_cur = 2, .rlim_max = RLIM_INFINITY};
+    struct rlimit before;
+    dgon_buf b;
+    begin();
+    dgon_buf_init(&b, 16);
+    CU_ASSERT_EQUAL(dgon_file_replace(path, "old", 3, 0600, why), DGON_OK);
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &none), 0);
+    dgon_status s = dgon_file_replace(path, "the new content", 15, 0600, why);
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &before), 0);
+    CU_ASSERT(s == DGON_ESYS && strstr(why, path) != NULL);
+    CU_ASSERT_EQUAL(dgon_file_read(path, 0077, &b, NULL, why), DGON_OK);
+    CU_ASSERT(b.len == 3 && memcmp(b.data, "old", 3) == 0);
+    dgon_buf_fini(&b);
+    end();
+}
+
 /* Many processes count in one file: nothing is lost, and no reader sees a half. */
 static void test_together(void)
 {
@@ -105,4 +128,4 @@ static void test_together(void)
 }
 
 UNIT_MAIN("file", {"replace and read", test_replace_and_read}, {"refused", test_refused},
-          {"together", test_together})
+          {"full disk", test_full_disk}, {"together", test_together})
