@@ -37,7 +37,7 @@ JOIN = """<Location "/node/join">
 </VirtualHost>"""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def site():
     network = nat.Network(1)
     site = served.Site("ldap", "examples-first", names=(f"IP:{nat.HERE}",), prepare=network.start,
