@@ -1,0 +1,142 @@
+/** A text that grows, as the blocks it is made of. What is before its last blocks is read once and then left alone:
+ *  a block is the same object for as long as it means the same, so that its view is not touched again. */
+import type {Token, Tokens} from "marked";
+import type {NoteRefToken} from "./footnotes";
+import {type Links, lex, noLinks, walk} from "./lexer";
+
+/** What the reading of a block leaves for those after it. */
+interface State {
+    links: Links;
+    /** Labels of footnotes in the order of their first use. */
+    notes: Map<string, number>;
+    /** The level of the last heading in the page, and that of the first in the text. */
+    heading: number;
+    firstHeading: number;
+}
+
+const PAGE_HEADING = 2; // an answer's headings stand below the page's own
+const newState = (): State => ({links: noLinks(), notes: new Map(), heading: PAGE_HEADING, firstHeading: 0});
+const copy = (s: State): State => ({...s, links: Object.assign(noLinks(), s.links), notes: new Map(s.notes)});
+
+/** Numbers the footnotes, and gives headings levels without gaps: #, then ### is h3, then h4.
+ *  defined: the notes that there are; null while the text grows, they may yet come. */
+function annotate(token: Token, state: State, defined: ReadonlySet<string> | null): void {
+    walk([token], (x) => {
+        if (x.type === "noteRef") {
+            const ref = x as NoteRefToken;
+            if (defined && !defined.has(ref.label)) return;
+            ref.number = state.notes.get(ref.label) ?? state.notes.size + 1;
+            state.notes.set(ref.label, ref.number);
+        } else if (x.type === "heading") {
+            const depth = Number(x.depth);
+            state.firstHeading ||= depth;
+            state.heading = Math.max(PAGE_HEADING + 1, Math.min(PAGE_HEADING + 1 + depth - state.firstHeading, state.heading + 1, 6));
+            Object.assign(x, {level: state.heading});
+        } else if (x.type === "def") {
+            const {tag, href, title} = x as {tag?: unknown; href?: unknown; title?: unknown};
+            if (typeof tag === "string" && typeof href === "string") state.links[tag] ??= {href, title: String(title ?? "")};
+        }
+    });
+}
+
+/** A last line that may yet become anything: ‑ a rule, a list or the line below a heading. It waits for its next letter. */
+const UNDECIDED = /(?:^|\n)[ \t>]*(?:[-=_*+#~`|:.)$\\[\]^<]|\d){0,12}[ \t]*$/;
+
+/** The part of a growing text that can be shown. */
+export function decided(text: string): string {
+    const end = UNDECIDED.exec(text.slice(-40));
+    return end ? text.slice(0, text.length - Math.min(40, text.length) + end.index) : text;
+}
+
+/** Where the tail can be cut: before the last token that stands behind an empty line and has a whole line itself.
+ *  Nothing that comes later reaches over that: a list, a table, a heading or a quote ends at or before it. */
+function frozenCount(tail: string, tokens: Token[]): {count: number; length: number} {
+    let best = {count: 0, length: 0};
+    let at = 0;
+    for (const [i, token] of tokens.entries()) {
+        if (!tail.startsWith(token.raw, at)) break; // marked wrote another raw than it read
+        if (i > 0 && token.type !== "space" && /\n[ \t]*\n$/.test(tail.slice(Math.max(0, at - 200), at)) && tail.indexOf("\n", at) >= 0) {
+            best = {count: i, length: at};
+        }
+        at += token.raw.length;
+    }
+    return best;
+}
+
+/** The old object where it is the same as the new one; in a list that grows, item by item. */
+function reuse<T extends Token>(old: Token | undefined, fresh: T, same: (a: Token, b: Token) => boolean): T {
+    if (old === undefined || old.type !== fresh.type) return fresh;
+    if (same(old, fresh)) return old as T;
+    if (fresh.type === "list") {
+        const before = (old as Tokens.List).items;
+        const list = fresh as Tokens.List;
+        list.items = list.items.map((item, i) => reuse(before[i], item, same));
+    }
+    return fresh;
+}
+
+/** While a text grows, what has the same words means the same. */
+const sameWords = (a: Token, b: Token): boolean => a.raw === b.raw && (a as {loose?: boolean}).loose === (b as {loose?: boolean}).loose;
+const sameMeaning = (a: Token, b: Token): boolean => a.raw === b.raw && JSON.stringify(a) === JSON.stringify(b);
+
+const shown = (token: Token): boolean => token.type !== "space" && token.type !== "def";
+
+export class Blocks {
+    private text = "";
+    private frozen: Token[] = [];
+    private frozenLength = 0;
+    private state = newState();
+    private all: Token[] = [];
+
+    /** The text as it is now; growing: more of it may come. */
+    update(source: string, growing: boolean): readonly Token[] {
+        const text = source.includes("\r") ? source.replace(/\r\n?/g, "\n") : source;
+        if (!text.startsWith(this.text)) this.forget();
+        this.text = text;
+        return growing ? this.grow() : this.finish();
+    }
+
+    private forget(): void {
+        this.frozen = [];
+        this.frozenLength = 0;
+        this.state = newState();
+        this.all = [];
+    }
+
+    private grow(): readonly Token[] {
+        const tail = this.text.slice(this.frozenLength);
+        const visible = decided(tail);
+        const tokens = lex(visible, this.state.links);
+        const cut = frozenCount(visible, tokens);
+        if (cut.count > 0) {
+            for (const token of tokens.slice(0, cut.count)) {
+                annotate(token, this.state, null);
+                if (shown(token)) this.frozen.push(reuse(this.all[this.frozen.length], token, sameWords));
+            }
+            this.frozenLength += cut.length;
+        }
+        const state = copy(this.state);
+        const rest = tokens.slice(cut.count);
+        for (const token of rest) annotate(token, state, null);
+        const before = this.all;
+        const from = this.frozen.length;
+        this.all = [...this.frozen, ...rest.filter(shown).map((token, i) => reuse(before[from + i], token, sameWords))];
+        return this.all;
+    }
+
+    /** Once more from the beginning: a definition at the end may give a meaning to what stands before it. */
+    private finish(): readonly Token[] {
+        const tokens = lex(this.text);
+        const defined = new Set(tokens.filter((x) => x.type === "note").map((x) => String((x as {label?: unknown}).label)));
+        const state = newState();
+        for (const token of tokens) annotate(token, state, defined);
+        const before = this.all;
+        this.all = tokens.filter(shown).map((token, i) => reuse(before[i], token, sameMeaning));
+        this.frozen = [];
+        this.frozenLength = 0;
+        this.state = newState();
+        return this.all;
+    }
+}
+
+export const readAll = (text: string): readonly Token[] => new Blocks().update(text, false);

@@ -1,0 +1,145 @@
+/** The models that there are, and the one that is used. Asked for now and then, while somebody looks at the page. */
+import {batch, computed, effect, signal} from "@preact/signals";
+import {backoff} from "../api/backoff";
+import {config} from "../api/config";
+import {type Model, askModels} from "../api/models";
+import {online, signedOut, unknownModels} from "../api/request";
+import {Trouble, type TroubleKind} from "../api/trouble";
+import * as conversations from "../conversations/store";
+import {lastModel} from "../settings/prefs";
+import {offer} from "./list";
+
+const EVERY_MS = 60_000;
+const SOON_MS = 5000;
+const ANSWER_MS = 20_000;
+
+export const models = signal<readonly Model[]>([]);
+/** "loading" until the first answer; "ready" with the last answer good; else why the last one was none. */
+export const state = signal<"loading" | "ready" | TroubleKind>("loading");
+/** Every model that was there since the page was opened. */
+const seen = new Set<string>();
+
+export const modelOf = (id: string): Model | undefined => models.value.find((m) => m.id === id);
+
+/** What was used last, if this gateway has, or had of late, such a model. Before its first answer nobody knows. */
+function last(): string {
+    const id = lastModel.value;
+    return models.value.length === 0 || seen.has(id) ? id : "";
+}
+
+/** The model that answers the next question; "": there is none. It may be away: see away. */
+export const chosen = computed<string>(() => {
+    const offered = models.value;
+    const begin = config.value.default_model ?? "";
+    return (
+        conversations.current.value.model ||
+        last() ||
+        (offered.length === 0 || modelOf(begin) ? begin : "") ||
+        (offered.find((m) => m.loaded) ?? offered[0])?.id ||
+        ""
+    );
+});
+export const chosenModel = computed<Model | undefined>(() => modelOf(chosen.value));
+/** Is the chosen model known to be gone? */
+export const away = computed(() => state.value === "ready" && chosen.value !== "" && !chosenModel.value);
+
+export function choose(id: string): void {
+    batch(() => {
+        seen.add(id);
+        conversations.change(conversations.current.peek().id, {model: id});
+        lastModel.value = id;
+    });
+}
+
+let asking: Promise<void> | undefined;
+let asked = 0;
+let failures = 0;
+
+async function askNow(): Promise<void> {
+    asked = Date.now();
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), ANSWER_MS);
+    try {
+        const now = offer(await askModels(abort.signal));
+        failures = 0;
+        for (const m of now) seen.add(m.id);
+        batch(() => {
+            if (JSON.stringify(now) !== JSON.stringify(models.peek())) models.value = now;
+            state.value = "ready";
+        });
+    } catch (e) {
+        failures++;
+        state.value = e instanceof Trouble ? e.kind : "timeout";
+    } finally {
+        clearTimeout(timer);
+    }
+}
+
+/** Asks now, or takes part in what is asked already. Never fails: see state. */
+export function refresh(): Promise<void> {
+    asking ??= askNow().finally(() => {
+        asking = undefined;
+        plan();
+    });
+    return asking;
+}
+
+let started = false;
+let timer: ReturnType<typeof setTimeout> | undefined;
+let soon: ReturnType<typeof setTimeout> | undefined;
+
+/** The next time. Not while hidden; not for who has to sign in first, because a browser would ask for a password each time. */
+function plan(): void {
+    clearTimeout(timer);
+    if (!started || document.hidden || state.peek() === "signin") return;
+    timer = setTimeout(() => void refresh(), failures > 0 ? backoff(failures, SOON_MS, EVERY_MS) : EVERY_MS * (0.9 + 0.2 * Math.random()));
+}
+
+/** Something has changed: asks, but not for every change. */
+export function refreshSoon(): void {
+    if (soon !== undefined || document.hidden) return;
+    const wait = Math.max(0, asked + SOON_MS - Date.now());
+    soon = setTimeout(() => {
+        soon = undefined;
+        void refresh();
+    }, wait);
+}
+
+/** From the page's start. Returns what ends it. */
+export function start(): () => void {
+    started = true;
+    const look = () => {
+        if (document.hidden) clearTimeout(timer);
+        else if (Date.now() - asked > SOON_MS) void refresh();
+        else plan();
+    };
+    const again = () => void refresh();
+    document.addEventListener("visibilitychange", look);
+    addEventListener("online", again);
+    addEventListener("offline", again);
+    let count = unknownModels.peek();
+    const stopUnknown = effect(() => {
+        if (unknownModels.value !== count) refreshSoon();
+        count = unknownModels.value;
+    });
+    const stopSigned = effect(() => {
+        if (!signedOut.value && state.peek() === "signin") refreshSoon();
+    });
+    // Somebody found that the server is gone: from now on we look when it is back.
+    const stopOnline = effect(() => {
+        if (!online.value && state.peek() !== "offline") refreshSoon();
+    });
+    void refresh();
+    return () => {
+        started = false;
+        clearTimeout(timer);
+        clearTimeout(soon);
+        soon = undefined;
+        document.removeEventListener("visibilitychange", look);
+        removeEventListener("online", again);
+        removeEventListener("offline", again);
+        stopUnknown();
+        stopSigned();
+        stopOnline();
+    };
+}

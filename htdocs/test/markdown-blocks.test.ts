@@ -1,0 +1,96 @@
+import {describe, expect, it} from "vitest";
+import {cpuMs} from "./cpu";
+import {Blocks, decided, readAll} from "../src/chat/markdown/blocks";
+import {lex} from "../src/chat/markdown/lexer";
+import {samples} from "./markdown-samples";
+
+/** The same numbers each time. */
+function random(seed: number): () => number {
+    let s = seed;
+    return () => {
+        s = (s * 1664525 + 1013904223) % 4294967296;
+        return s / 4294967296;
+    };
+}
+
+function streamed(text: string, next: () => number, each?: (seen: string, got: readonly unknown[]) => void) {
+    const blocks = new Blocks();
+    for (let at = next(); at < text.length; at += next()) {
+        const seen = text.slice(0, at);
+        const got = blocks.update(seen, true);
+        each?.(seen, got);
+    }
+    return blocks.update(text, false);
+}
+
+const all = [...samples, samples.join("\n\n"), [...samples].reverse().join("\n\n")];
+
+describe("blocks of a growing text", () => {
+    it.each(all)("end as those of the whole: %j", (text) => {
+        const whole = readAll(text);
+        const r = random(text.length + 1);
+        for (const longest of [1, 2, 4, 9, 40]) {
+            expect(streamed(text, () => 1 + Math.floor(r() * longest))).toEqual(whole);
+        }
+    });
+
+    it.each(samples.filter((x) => !/\[\w\]|\[\^|details|<div|\r/.test(x)))("are at any time those of what has come: %j", (text) => {
+        streamed(text, () => 1, (seen, got) => {
+            const want = readAll(decided(seen));
+            expect(got, JSON.stringify(seen)).toEqual(want);
+        });
+    });
+
+    it("that are settled stay the same objects", () => {
+        const text = Array.from({length: 40}, (_, i) => `Paragraph ${i} of **some** length.\n\n- a\n- b\n`).join("\n");
+        const blocks = new Blocks();
+        let before: readonly unknown[] = [];
+        for (let i = 4; i < text.length; i += 4) {
+            const now = blocks.update(text.slice(0, i), true);
+            expect(now.slice(0, Math.max(0, before.length - 2))).toEqual(before.slice(0, -2));
+            before.slice(0, -2).forEach((b, k) => expect(now[k]).toBe(b));
+            before = now;
+        }
+        const end = blocks.update(text, false);
+        before.slice(0, -1).forEach((b, k) => expect(end[k]).toBe(b));
+    });
+
+    it("keep the items of a list that grows", () => {
+        const blocks = new Blocks();
+        const items = (text: string) => (blocks.update(text, true)[0] as unknown as {items: unknown[]}).items;
+        const first = items("- one\n- two\n- three");
+        const later = items("- one\n- two\n- three\n- four\n- fi");
+        expect(later[0]).toBe(first[0]);
+        expect(later[1]).toBe(first[1]);
+        expect(later).toHaveLength(5);
+    });
+
+    it("begin anew when another text comes", () => {
+        const blocks = new Blocks();
+        blocks.update("# a\n\nb\n\nc\n\nd", true);
+        expect(blocks.update("> other", true)).toEqual(readAll("> other"));
+    });
+
+    it("do not show what may yet become something else", () => {
+        expect(decided("text\n-")).toBe("text");
+        expect(decided("text\n``")).toBe("text");
+        expect(decided("text\n1.")).toBe("text");
+        expect(decided("text\n- a")).toBe("text\n- a");
+        expect(decided("text 5")).toBe("text 5");
+        expect(decided("a\n```js\ncode")).toBe("a\n```js\ncode");
+    });
+
+    it("read 45 KB in pieces of four characters in less than 2 ms each", () => {
+        const sample = samples.slice(0, 22).join("\n\n");
+        const text = sample.repeat(Math.ceil(45000 / sample.length)).slice(0, 45000);
+        const blocks = new Blocks();
+        const began = cpuMs();
+        let n = 0;
+        for (let i = 4; i < text.length; i += 4, n++) blocks.update(text.slice(0, i), true);
+        expect((cpuMs() - began) / n).toBeLessThan(2);
+    });
+
+    it("nest no deeper than the stack holds", () => {
+        for (const mark of ["> ", "- ", ">", "**a ", "[", "~~a _b "]) expect(() => JSON.stringify(lex(mark.repeat(20000)))).not.toThrow();
+    });
+});

@@ -1,0 +1,108 @@
+import {beforeEach, expect, test, vi} from "vitest";
+import * as db from "../src/conversations/db";
+import type {Message} from "../src/conversations/types";
+import {message} from "./message";
+
+/** A page that was just opened, on the database as it is. */
+async function page() {
+    vi.resetModules();
+    const store = await import("../src/conversations/store");
+    await store.start();
+    return store;
+}
+const wait = async (good: () => boolean | Promise<boolean>) => vi.waitFor(async () => expect(await good()).toBe(true));
+
+beforeEach(async () => {
+    for (const c of await db.allConversations()) await db.dropConversation(c.id);
+});
+
+async function conversation() {
+    const store = await page();
+    const id = store.current.value.id;
+    const q: Message = {...message("q", "", 1), conversation: id, text: "What is it?"};
+    const a: Message = {...message("a", "q", 2), conversation: id};
+    await store.add([q, a]);
+    return {store, id, q, a};
+}
+
+test("the first message makes the conversation, named by it", async () => {
+    const {store, id} = await conversation();
+    expect(store.list.value.map((c) => c.title)).toEqual(["What is it?"]);
+    expect(store.currentId.value).toBe(id);
+    expect(store.path.value.map((m) => m.id)).toEqual(["q", "a"]);
+    const again = await page();
+    again.open(id);
+    await wait(() => again.path.value.length === 2);
+});
+
+test("an answer whose tab is gone is cut, and keeps its text", async () => {
+    const {id, a} = await conversation();
+    await db.putMessage({...a, state: "streaming", text: "half an", touched: 1});
+    const store = await page();
+    store.open(id);
+    await wait(() => store.path.value[1]?.state === "cut");
+    expect(store.path.value[1]?.text).toBe("half an");
+    expect((await db.messagesOf(id)).find((m) => m.id === "a")?.state).toBe("cut");
+});
+
+test("an answer that ended just before its page went is whole", async () => {
+    const {id, a} = await conversation();
+    await db.putMessage({...a, state: "streaming", text: "half an", touched: 1});
+    localStorage.setItem("dgon.left.a", JSON.stringify({text: "half an answer", reasoning: "", state: "done"}));
+    const store = await page();
+    store.open(id);
+    await wait(() => store.path.value[1]?.state === "done");
+    expect(store.path.value[1]).toMatchObject({text: "half an answer"});
+    expect(store.path.value[1]).not.toHaveProperty("trouble");
+});
+
+test("an answer of which nothing came has failed", async () => {
+    const {id, a} = await conversation();
+    await db.putMessage({...a, state: "streaming", text: "", touched: 1});
+    const store = await page();
+    store.open(id);
+    await wait(() => store.path.value[1]?.state === "failed");
+});
+
+test("versions: another answer, and back", async () => {
+    const {store, id} = await conversation();
+    await store.add([{...message("b", "q", 4), conversation: id}]);
+    expect(store.path.value.map((m) => m.id)).toEqual(["q", "b"]);
+    store.choose("a");
+    expect(store.path.value.map((m) => m.id)).toEqual(["q", "a"]);
+});
+
+test("a deleted message takes what followed, and shows the other version", async () => {
+    const {store, id} = await conversation();
+    await store.add([{...message("b", "q", 4), conversation: id}]);
+    await store.add([{...message("r", "b", 5), conversation: id}]);
+    store.removeMessage("b");
+    expect(store.path.value.map((m) => m.id)).toEqual(["q", "a"]);
+    await wait(async () => (await db.messagesOf(id)).length === 2);
+});
+
+test("a deleted conversation is away at once, and for good only later", async () => {
+    const {store, id} = await conversation();
+    store.remove(id);
+    expect(store.list.value).toEqual([]);
+    await wait(async () => ((await db.getConversation(id))?.deleted ?? 0) > 0);
+    expect((await db.messagesOf(id)).length).toBe(2);
+    await db.changeConversation(id, {deleted: 1});
+    await page();
+    expect(await db.getConversation(id)).toBeUndefined();
+    expect(await db.messagesOf(id)).toEqual([]);
+});
+
+test("only what is changed is written: another tab's change stays", async () => {
+    const {store, id} = await conversation();
+    await db.changeConversation(id, {pinned: true});
+    store.rename(id, "  New name  ");
+    await wait(async () => (await db.getConversation(id))?.title === "New name");
+    expect(await db.getConversation(id)).toMatchObject({pinned: true, named: true});
+});
+
+test("an address of no conversation says so", async () => {
+    const store = await page();
+    store.open("nobody");
+    expect(store.missing.value).toBe(true);
+});

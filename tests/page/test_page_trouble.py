@@ -1,0 +1,581 @@
+"""What goes wrong on the way to a model: each thing has its words and a way on, and neither draft nor conversation is lost."""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+import client
+import env
+import model
+import visits
+from agent_backend_double import Backend, ollama_stream
+from talk import Talk
+
+CHAT = "**/v1/chat/completions"
+FAILED = "console error: Failed to load resource"
+HTML = "<!doctype html><title>Proxy</title><h1>It is the proxy who speaks</h1>"
+SLOW = [(0.03, f"w{i} ") for i in range(200)]
+
+
+def error(message, code="x"):
+    return json.dumps({"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}})
+
+
+@pytest.fixture
+def talk(stack, page):
+    model.says(stack, "all is well")
+    yield Talk(page.page)
+    model.obeys(stack)
+
+
+def once(page, **answer):
+    """The next question is answered so, those after it by the stack."""
+    page.route(CHAT, lambda r: r.fulfill(**answer), times=1)
+
+
+def way_on(talk, failed, question, reload=True):
+    """Question and draft are there, also after a reload, and the next try works."""
+    talk.box.fill("a draft")
+    talk.press("Try again", within=failed)
+    expect(talk.ended()).to_contain_text("all is well")
+    expect(talk.questions.last).to_contain_text(question)
+    expect(talk.box).to_have_value("a draft")
+    if not reload:
+        return
+    talk.page.reload()
+    expect(talk.questions.last).to_contain_text(question)
+    expect(talk.ended()).to_contain_text("all is well")
+    expect(talk.box).to_have_value("a draft")
+
+
+ANSWERS = {
+    "401": (dict(status=401, body=error("no key")), "Your login has ended. Sign in again; what you wrote is kept."),
+    "403": (dict(status=403, body=error("not for you")), "You may not use this model."),
+    "404": (dict(status=404, body=error("no such model", "model_not_found")), "This model is not there at the moment."),
+    "413": (dict(status=413, body=error("too large")), "This message is larger than the server takes."),
+    "429": (dict(status=429, body=error("slowly")), "Too many requests at the moment."),
+    "500": (dict(status=500, body=error("a trace of ours")), "Something went wrong on the server."),
+    "503": (dict(status=503, body=error("queue full")), "All models are busy, and so is the queue."),
+    "504": (dict(status=504, body=error("late")), "The model did not answer in time."),
+    "400": (dict(status=400, body=error("temperature must be a number")), "The server did not accept this message."),
+    "html": (dict(status=200, body=HTML, content_type="text/html"), "Perhaps a proxy is in between"),
+    "html-502": (dict(status=502, body=HTML, content_type="text/html"), "Something went wrong on the server."),
+    "half": (dict(status=200, body='{"choices": [{"mess', content_type="application/json"), "Perhaps a proxy is in between"),
+    "half-event": (dict(status=200, body='data: {"choices": [{"del\n\n', content_type="text/event-stream"), "Perhaps a proxy is in between"),
+    "empty": (dict(status=200, body="", content_type="text/event-stream"), "The model answered nothing."),
+    "nothing-said": (dict(status=200, body="data: [DONE]\n\n", content_type="text/event-stream"), "The model answered nothing."),
+}
+
+
+def test_answers_that_are_none(page, talk):
+    """One after the other, in one conversation."""
+    for name, (answer, words) in ANSWERS.items():
+        if answer["status"] >= 400:
+            page.watch.expect(f"{FAILED}.*status of {answer['status']}")
+        once(page.page, **answer)
+        talk.ask(f"What is {name}?")
+        failed = talk.ended("failed")
+        expect(failed).to_contain_text(words)
+        text = failed.inner_text()
+        assert not any(x in text for x in ("<", "proxy who", "a trace", "queue full", "{")), text
+        assert ("temperature must be" in text) == (name == "400"), text
+        way_on(talk, failed, f"What is {name}?", reload=name == "empty")
+    expect(talk.questions).to_have_count(len(ANSWERS))
+
+
+def test_words_in_every_language(visit, stack):
+    """The words of a trouble are the reader's."""
+    v = visit(stack.url, locale="de-DE")
+    v.watch.expect(f"{FAILED}.*status of 504")
+    once(v.page, status=504, body=error("late"))
+    v.page.get_by_role("button", name="fault").first.wait_for()
+    v.page.get_by_role("textbox").fill("Was?")
+    v.page.keyboard.press("Enter")
+    expect(v.page.locator("article[data-state=failed]")).to_contain_text("nicht rechtzeitig")
+
+
+def test_wait_before_the_next_try(page, talk):
+    """429 with Retry-After: the button counts down, and works then."""
+    page.watch.expect(f"{FAILED}.*status of 429")
+    once(page.page, status=429, headers={"Retry-After": "3"}, body=error("slowly", "rate_limit_exceeded"))
+    talk.ask("Quick")
+    failed = talk.ended("failed")
+    seen = []
+    for n in (3, 2, 1):
+        button = failed.get_by_role("button", name=f"Try again in {n} s")
+        expect(button).to_be_disabled()
+        seen.append(n)
+    assert seen == [3, 2, 1]
+    way_on(talk, failed, "Quick")
+
+
+def test_a_model_that_is_gone(stack, page, talk):
+    """An old conversation's model: the gateway knows none of that name; another one answers."""
+    page.watch.expect(f"{FAILED}.*status of 404")
+    talk.asks("Long ago")
+    put(page.page, "conversations", {"model": "gone:7b"})
+    page.page.reload()
+    picker = page.page.get_by_role("button", name="Model: gone:7b")
+    picker.wait_for()
+    talk.box.fill("Are you there?")
+    page.page.keyboard.press("Enter")
+    failed = talk.ended("failed")
+    expect(failed).to_contain_text("This model is not there at the moment. Choose another one.")
+    picker.click()
+    page.page.get_by_role("option", name="fault").click()
+    way_on(talk, failed, "Are you there?")
+    expect(talk.answers.last).to_contain_text("fault")
+
+
+def put(page, store, change):
+    """Damages each record of a store of the page's database. A value of null takes a member away."""
+    page.evaluate("""([store, change]) => new Promise((done, fail) => {
+        const open = indexedDB.open("dgon");
+        open.onerror = () => fail(open.error);
+        open.onsuccess = () => {
+            const tx = open.result.transaction(store, "readwrite");
+            const all = tx.objectStore(store).getAll();
+            all.onsuccess = () => all.result.forEach(x => {
+                for (const [key, value] of Object.entries(change)) if (value === null) delete x[key]; else x[key] = value;
+                tx.objectStore(store).put(x);
+            });
+            tx.oncomplete = () => { open.result.close(); done(); };
+            tx.onabort = () => fail(tx.error);
+        };
+    })""", [store, change])
+
+
+class Endless:
+    """A server that answers the next question with a head, and then the same bytes without end, as fast as they are taken."""
+
+    def __init__(self, status, kind, begin, again):
+        self.head = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode() + begin
+        self.again, self.sent = again, 0
+        self.over = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            s, _ = self.listener.accept()
+            with s:
+                s.settimeout(20)
+                s.recv(65536)
+                s.sendall(self.head)
+                while True:
+                    self.sent += s.send(self.again)
+        self.over.set()
+
+    def ended(self, page):
+        """The page has let go of it."""
+        env.wait_for(lambda: page.wait_for_timeout(20) or self.over.is_set(), 10, "end of the endless answer")
+        self.listener.close()
+
+
+ENDLESS = {
+    "no-newline": (200, "text/event-stream", b"data: ", b"x" * 65536, "failed", "Perhaps a proxy is in between"),
+    "no-event": (200, "text/event-stream", b"", b"data: xxxxxxxxxxxxxxxxxxxxxxxxx\n" * 2048, "failed", "Perhaps a proxy is in between"),
+    "after-a-word": (200, "text/event-stream", b'data: {"choices":[{"delta":{"content":"a word"}}]}\n\n', b": x\nid: 1\ndata: xxxxxxxxxxxxxxxx\n" * 2048, "cut", "a word"),
+    "html": (200, "text/html", b"<!doctype html>", b"<p>and on</p>\n" * 4096, "failed", "Perhaps a proxy is in between"),
+    "html-502": (502, "text/html", b"<!doctype html>", b"<p>and on</p>\n" * 4096, "failed", "Something went wrong on the server."),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_an_answer_without_end(page, talk, name):
+    """It ends by our will, before it fills the memory, and its connection with it."""
+    status, kind, begin, again, state, words = ENDLESS[name]
+    if status >= 400:
+        page.watch.expect(f"{FAILED}.*status of {status}")
+    server = Endless(status, kind, begin, again)
+    page.page.route(CHAT, lambda r: r.continue_(url=server.url + "/v1/chat/completions"), times=1)
+    talk.ask("Go on")
+    ended = talk.ended(state)
+    expect(ended).to_contain_text(words)
+    server.ended(page.page)
+    assert server.sent < 32 * 1024 * 1024, server.sent
+    way_on(talk, ended, "Go on")
+
+
+# ---- the network ----
+
+BROKEN = (f"{FAILED}: net::ERR_INTERNET_DISCONNECTED", f"{FAILED}: net::ERR_CONNECTION", "net::ERR_INCOMPLETE_CHUNKED_ENCODING", "net::ERR_EMPTY_RESPONSE",
+          "net::ERR_SOCKET_NOT_CONNECTED", "net::ERR_NETWORK_CHANGED")
+NO_CONNECTION = "No connection to the server. What you write is kept."
+
+
+def test_an_error_in_mid_stream(stack, page, talk):
+    """What had come is kept; the server's own words are for those who look closer."""
+    model.says(stack, "The first", (0.3, " half"), (0.3, ""), at=2, do="error")
+    talk.ask("Tell")
+    cut = talk.ended("cut")
+    expect(cut).to_contain_text("The first half")
+    expect(cut).to_contain_text("The answer was cut off. What had come is kept.")
+    model.says(stack, " and the second")
+    talk.press("Continue", within=cut)
+    expect(talk.ended()).to_contain_text("The first half and the second")
+
+
+def test_offline_before_asking(page, talk):
+    page.watch.expect(*BROKEN)
+    talk.asks("Something")
+    page.context.set_offline(True)
+    expect(page.page.get_by_text(NO_CONNECTION)).to_be_visible()  # before anything is asked
+    talk.ask("Nobody hears it")
+    failed = talk.ended("failed")
+    expect(failed).to_contain_text("The server cannot be reached. Check your connection, then try again.")
+    page.page.emulate_media(reduced_motion="reduce")  # colours that are still changing have no contrast yet
+    page.check_looks("offline")
+    page.context.set_offline(False)
+    expect(page.page.get_by_text(NO_CONNECTION)).not_to_be_visible()
+    way_on(talk, failed, "Nobody hears it")
+
+
+class Wire:
+    """Between the browser and the gateway; it can be cut and mended."""
+
+    def __init__(self, port):
+        self.to, self.open, self.up = port, [], True
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                if not self.up:
+                    near.close()
+                    continue
+                far = socket.create_connection(("127.0.0.1", self.to))
+                self.open += [near, far]
+                for a, b in ((near, far), (far, near)):
+                    threading.Thread(target=self.carry, args=(a, b), daemon=True).start()
+
+    def carry(self, a, b):
+        with contextlib.suppress(OSError):
+            while data := a.recv(65536):
+                b.sendall(data)
+        self.end(a, b)
+
+    def end(self, *sockets):
+        for s in sockets:
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
+    def cut(self):
+        self.up = False
+        self.end(*self.open)
+
+    def close(self):
+        self.cut()
+        self.end(self.listener)
+        self.listener.close()
+
+
+@pytest.fixture
+def wire(stack):
+    wire = Wire(stack.gateway.port)
+    yield wire
+    wire.close()
+
+
+def test_the_network_goes_in_mid_answer(stack, visit, wire):
+    v = visit(wire.url)
+    v.watch.expect(*BROKEN)
+    talk = Talk(v.page)
+    model.says(stack, *SLOW, label="wire")
+    expect(talk.ask("Count")).to_contain_text("w5 ")
+    wire.cut()
+    v.context.set_offline(True)
+    cut = talk.ended("cut")
+    expect(cut).to_contain_text("w5 ")
+    expect(cut).to_contain_text("The answer was cut off. What had come is kept.")
+    expect(v.page.get_by_text(NO_CONNECTION)).to_be_visible()
+    model.asked(stack, "wire", lambda r: r["aborted"])
+    wire.up = True
+    v.context.set_offline(False)
+    expect(v.page.get_by_text(NO_CONNECTION)).not_to_be_visible()
+    model.says(stack, "and on")
+    talk.press("Continue", within=cut)
+    expect(talk.ended()).to_contain_text(re.compile("w5 .*and on"))
+    model.obeys(stack)
+
+
+def test_a_server_that_is_gone_and_back(stack, visit, wire):
+    """The page finds out by itself that it is back."""
+    v = visit(wire.url)
+    v.watch.expect(*BROKEN)
+    talk = Talk(v.page)
+    model.says(stack, "all is well")
+    talk.asks("First")
+    wire.cut()
+    talk.ask("Second")
+    failed = talk.ended("failed")
+    expect(failed).to_contain_text("The server cannot be reached.")
+    expect(v.page.get_by_text(NO_CONNECTION)).to_be_visible()
+    wire.up = True
+    expect(v.page.get_by_text(NO_CONNECTION)).not_to_be_visible(timeout=15000)
+    way_on(talk, failed, "Second")
+    model.obeys(stack)
+
+
+def test_a_slow_network(stack, page, talk):
+    """The question is seen at once, and that something is waited for; typing goes on meanwhile."""
+    cdp = page.context.new_cdp_session(page.page)
+    cdp.send("Network.enable")
+    cdp.send("Network.emulateNetworkConditions", {"offline": False, "latency": 1500, "downloadThroughput": 4000, "uploadThroughput": 4000})
+    answer = talk.ask("Slow?")
+    expect(talk.questions.last).to_contain_text("Slow?")
+    expect(answer).to_contain_text("Waiting for the answer")
+    talk.box.press_sequentially("meanwhile")
+    assert answer.get_attribute("data-state") == "streaming"
+    expect(talk.ended()).to_contain_text("all is well")
+    expect(talk.box).to_have_value("meanwhile")
+
+
+# ---- the servers ----
+
+
+def test_agent_killed_in_mid_answer(stack, page, talk):
+    """The answer is cut; while nobody has the model that is said; when the agent is back it goes on."""
+    stack.gateway.expect("DGON0040")
+    page.watch.expect(f"{FAILED}.*status of (404|503)", *BROKEN)
+    model.says(stack, *SLOW)
+    expect(talk.ask("Count")).to_contain_text("w5 ")
+    stack.agent.kill()
+    cut = talk.ended("cut")
+    expect(cut).to_contain_text("w5 ")
+    expect(cut).to_contain_text("The answer was cut off. What had come is kept.")
+    talk.box.fill("a draft")
+    talk.press("Try again", within=cut)
+    expect(talk.ended("failed")).to_contain_text(re.compile("This model is not there at the moment|All models are busy"))
+    model.says(stack, "the whole")
+    stack.agent.start("fault")
+    talk.press("Try again")
+    expect(talk.ended()).to_contain_text("the whole")
+    for _ in range(2):
+        talk.press("Previous version")
+    model.says(stack, "and on")
+    talk.press("Continue")
+    expect(talk.ended()).to_contain_text(re.compile("w5 .*and on"))
+    expect(talk.box).to_have_value("a draft")
+
+
+def test_gateway_restarted_in_mid_answer(stack, talk):
+    """Gracefully: the answer ends whole, and so does the next one."""
+    stack.gateway.expect("AH00493|DGON0021")
+    model.says(stack, *SLOW[:80])
+    expect(talk.ask("Count")).to_contain_text("w5 ")
+    stack.gateway.graceful()
+    done = talk.ended()
+    assert done.locator(".markdown, .md").first.inner_text().split() == [f"w{i}" for i in range(80)]
+    model.says(stack, "after it")
+    env.wait_for(lambda: "fault" in stack.gateway.models(), 10, "agent")
+    talk.asks("And now?")
+    expect(talk.answers.last).to_contain_text("after it")
+
+
+def test_gateway_gone_in_mid_answer(stack, page, talk, monkeypatch):
+    """Killed with all its children: cut. While it is away that is said, also to who opens another conversation; it comes back by itself."""
+    stack.gateway.expect("AH00098")
+    page.watch.expect(*BROKEN)
+    talk.asks("An old one")
+    talk.press("New chat")
+    model.says(stack, *SLOW)
+    expect(talk.ask("Count")).to_contain_text("w5 ")
+    port = stack.gateway.port
+    os.killpg(stack.gateway.pid, signal.SIGKILL)
+    cut = talk.ended("cut")
+    expect(cut).to_contain_text("w5 ")
+    stack.gateway.stop()
+    talk.press("Try again", within=cut)
+    expect(talk.ended("failed")).to_contain_text("The server cannot be reached.")
+    expect(page.page.get_by_text(NO_CONNECTION)).to_be_visible()
+    talk.rows().last.click()
+    expect(talk.questions.last).to_contain_text("An old one")
+    expect(talk.answers.last).to_contain_text("all is well")
+    talk.rows().first.click()
+    monkeypatch.setattr(env, "free_port", lambda: contextlib.nullcontext(port))
+    stack.gateway.start()
+    env.wait_for(lambda: "fault" in stack.gateway.models(), 20, "agent")
+    expect(page.page.get_by_text(NO_CONNECTION)).not_to_be_visible(timeout=15000)
+    model.says(stack, "back again")
+    talk.press("Try again")
+    expect(talk.ended()).to_contain_text("back again")
+
+
+@pytest.fixture(scope="module")
+def fleet(make_stack):
+    """One slot, and a server that loads its model first."""
+    return make_stack(slots=1, ollama=True, conf="DgonHeaderHold 200ms\nDgonPingInterval 1\n")
+
+
+def test_place_in_the_queue(fleet, visit):
+    """It counts down while those before it end, and then the answer comes."""
+    v = visit(fleet.url)
+    talk = Talk(v.page)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        others = []
+        for i in range(3):
+            others.append(pool.submit(visits.apart, client.ask(fleet.url, tokens=2, first=1.2, label=f"before{i}")))
+            if i == 0:
+                fleet.backend.wait_request("before0")
+            else:
+                env.wait_for(lambda n=i: fleet.gateway.get("/cluster/status")["data"]["jobs"]["queued"] == n, 5, "queue")
+        answer = talk.ask('{"tokens": 3, "label": "mine"}')
+        for n in (3, 2, 1):
+            expect(answer).to_contain_text(f"All models are busy. You are number {n} in the queue.")
+            if n == 2:
+                talk.box.fill("meanwhile")
+        for o in others:
+            o.result().check_done(2)
+    expect(talk.ended()).to_contain_text("2:")
+    expect(talk.box).to_have_value("meanwhile")
+
+
+def test_a_cold_model(fleet, visit):
+    """The list of models knows nothing of it here: it is the stream that tells."""
+    backend = Backend("ollama", ["warm", "cold"], script=lambda x: (time.sleep(1.5), ollama_stream()(x))).start()
+    agent = env.Agent(fleet.gateway, backend.url(), id="cold", kind="auto", slots=1)
+    try:
+        agent.start("cold")
+        v = visit(fleet.url)
+        talk = Talk(v.page)
+
+        def loaded(route):
+            answer = route.fetch()
+            body = answer.json()
+            for m in body["data"]:
+                m["dgon"]["loaded"] = True
+            route.fulfill(response=answer, json={**body, "data": [m for m in body["data"] if m["id"] == "cold"]})
+
+        v.page.route("**/v1/models", loaded)
+        v.page.reload()
+        v.page.get_by_role("button", name="Model: cold").wait_for()
+        talk.box.fill("Hi")
+        v.page.keyboard.press("Enter")
+        expect(talk.answers.last).to_contain_text("The model is being loaded. The first answer takes longer.")
+        expect(talk.ended()).to_contain_text("Hello world")
+    finally:
+        agent.stop()
+        backend.stop()
+
+
+# ---- the browser's storage ----
+
+FULL = "This browser's storage is full"
+UNKEPT = "This browser does not let the page keep anything"
+
+
+def test_a_full_storage(stack, page, talk):
+    """It is said; the conversation goes on, here and after a look at another one; it is kept as soon as there is room."""
+    page.watch.expect("console error: .*(Full|storage is full|Quota)")
+    cdp = page.context.new_cdp_session(page.page)
+    cdp.send("Storage.overrideQuotaForOrigin", {"origin": page.url, "quotaSize": 300_000})  # Chromium looks at it before the first write
+    talk.asks("Before")
+    talk.press("New chat")
+    banner = page.page.get_by_role("status").filter(has_text=FULL)
+    model.says(stack, "not kept, but here")
+    talk.asks("While it is full " + "x" * 400_000)
+    expect(banner).to_be_visible()
+    expect(talk.answers.last).to_contain_text("not kept, but here")
+    talk.rows().last.click()
+    expect(talk.answers.last).to_contain_text("all is well")
+    talk.rows().first.click()
+    expect(talk.answers.last).to_contain_text("not kept, but here")
+    cdp.send("Storage.overrideQuotaForOrigin", {"origin": page.url})
+    model.says(stack, "kept again")
+    talk.asks("There is room")
+    expect(talk.answers.last).to_contain_text("kept again")
+    expect(talk.answers.last).to_have_attribute("data-state", "done")
+    expect(banner).to_have_count(0)
+    page.page.reload()
+    expect(talk.answers).to_have_count(2)
+    expect(talk.answers.first).to_contain_text("not kept, but here")
+    expect(talk.answers.last).to_contain_text("kept again")
+
+
+def test_no_storage_at_all(stack, visit, tmp_path):
+    v = visit(stack.url, "/login-of-nobody")
+    v.watch.expect("console error: .*(404|forbidden)")
+    v.context.add_init_script("IDBFactory.prototype.open = () => { throw new DOMException('forbidden', 'SecurityError'); }")
+    v.page.goto(v.url)
+    talk = Talk(v.page)
+    expect(v.page.get_by_role("status").filter(has_text=UNKEPT)).to_be_visible()
+    model.says(stack, "an answer", label="unkept")
+    (tmp_path / "notes.txt").write_text("from a file")
+    v.page.locator("input[type=file]").first.set_input_files(tmp_path / "notes.txt")
+    talk.asks("First")
+    assert "from a file" in model.asked(stack, "unkept", lambda r: r["end"])["body"]["messages"][0]["content"]
+    talk.press("New chat")
+    talk.asks("Second")
+    talk.rows().last.click()
+    expect(talk.questions.last).to_contain_text("First")
+    expect(talk.answers.last).to_contain_text("an answer")
+    model.says(stack, "and another")
+    talk.asks("More")
+    expect(talk.answers).to_have_count(2)
+    model.obeys(stack)
+
+
+DAMAGES = {
+    "no-members": ("messages", {k: None for k in ("text", "reasoning", "calls", "files", "stats", "created", "model", "state", "touched", "finish")}),
+    "other-kinds": ("messages", {"text": 5, "calls": [None, 5], "files": [None], "stats": "x", "trouble": {"kind": "toString"}, "created": "x", "model": {}}),
+    "a-loop": ("messages", {"parent": "LAST"}),
+    "conversation": ("conversations", {k: None for k in ("title", "updated", "created", "params", "draft", "folder", "system", "model")}),
+    "no-leaf": ("conversations", {"leaf": "nobody", "title": 5, "updated": "x"}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_record(page, talk, name):
+    """The page works with it, and beside it."""
+    talk.asks("To be damaged")
+    store, change = DAMAGES[name]
+    last = talk.answers.last.get_attribute("data-id")
+    put(page.page, store, {k: last if x == "LAST" else x for k, x in change.items()})
+    page.page.reload()
+    expect(talk.rows()).to_have_count(1)
+    talk.asks("Does it work?")
+    expect(talk.answers.last).to_contain_text("all is well")
+    expect(talk.questions.last).to_contain_text("Does it work?")
+    page.page.keyboard.press("Control+k")
+    page.page.get_by_role("combobox").fill("well")
+    expect(page.page.get_by_role("option").first).to_be_visible()
+    page.page.keyboard.press("Escape")
+    talk.press("New chat")
+    talk.asks("And beside it?")
+    talk.rows().last.click()
+    expect(talk.questions.last).to_contain_text("Does it work?")
+
+
+FILES = {
+    "picture.json": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "This file is damaged, or it is no file of conversations."),
+    "half.json": (b'[{"mapping": {"a": {"mess', "This file is damaged, or it is no file of conversations."),
+    "package.json": (b'{"name": "x", "version": "1"}', "This file holds no conversations that can be read here."),
+    "export.json": (b"PK\x03\x04" + bytes(64), "This is a ZIP file."),
+    "empty.json": (b"", "This file is damaged, or it is no file of conversations."),
+}
+
+
+def test_a_file_that_is_none(page, talk, tmp_path):
+    talk.asks("Here before")
+    talk.press("Settings")
+    for name, (content, words) in FILES.items():
+        (tmp_path / name).write_bytes(content)
+        page.page.get_by_role("dialog").locator("input[type=file]").set_input_files(tmp_path / name)
+        expect(page.page.get_by_role("dialog").get_by_role("status").filter(has_text=f"{name}: {words}")).to_be_visible()
+    page.page.keyboard.press("Escape")
+    expect(talk.rows()).to_have_count(1)
+    talk.asks("And on")
