@@ -13,6 +13,7 @@
 #define READY_LATE_MS  10000u /* a gateway that is away must not fail the start of the service */
 #define DRAIN_CHECK_MS 50u
 #define CLOSE_WAIT_MS  1500u
+#define STOP_SLACK_MS  5000u
 #define ERRORS_MAX     16384u
 
 typedef struct agent {
@@ -154,6 +155,16 @@ static void on_drain(void *user)
     }
 }
 
+/* The service manager waits for as long as the drain may last, whatever its own limit is. */
+static void tell_stopping(agent *a)
+{
+    char text[64];
+    uint64_t ms = (uint64_t)a->config->drain * 1000u + CLOSE_WAIT_MS + STOP_SLACK_MS;
+    (void)snprintf(text, sizeof text, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
+                   (unsigned long long)ms * 1000u);
+    agent_status_tell(a->status, true, text);
+}
+
 static void stop(agent *a)
 {
     if (a->stopping) {
@@ -164,7 +175,7 @@ static void stop(agent *a)
     agent_log(AGENT_LOG_NOTICE, "stopping: %u jobs run, at most %u s for them",
               agent_jobs_count(a->jobs), a->config->drain);
     a->stopping = true;
-    agent_status_tell(a->status, true, "STOPPING=1");
+    tell_stopping(a);
     a->stop_ms = agent_os_now_ms();
     agent_jobs_drain(a->jobs);
     agent_links_drain(a->links);

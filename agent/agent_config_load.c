@@ -67,8 +67,9 @@ dgon_status agent_config_token(const agent_config *c, char out[AGENT_CONFIG_SECR
     } else if (c->cert_file[0] != '\0') {
         return DGON_OK;
     } else {
-        (void)snprintf(why, why_size,
-                       "no credential_file and no token_file in [gateway]: dgon-agent join URL CODE");
+        (void)snprintf(
+            why, why_size,
+            "no credential_file and no token_file in [gateway]: dgon-agent join URL CODE");
         return DGON_ENOTFOUND;
     }
     s = read_secret(path, out, reason, sizeof reason);
@@ -132,6 +133,11 @@ dgon_status agent_config_load(agent_config *c, const char *path, dgon_buf *error
     agent_config_report r = {.c = c, .errors = errors};
     char dir[AGENT_CONFIG_PATH_MAX + 4], why[800];
     if (!read_text(&r, path)) {
+        if (!agent_os_exists(path)) {
+            dgon_status s = dgon_buf_adds(errors, "this machine has not joined a gateway: "
+                                                  "dgon-agent join URL CODE\n");
+            (void)s; /* short of memory: the line above says enough */
+        }
         return DGON_EINVAL;
     }
     (void)snprintf(dir, sizeof dir, "%s.d", path);

@@ -152,6 +152,7 @@ dgon_status agent_jobs_start(agent_jobs *t, agent_link *l, dgon_ctl *c)
         return DGON_EPROTO;
     }
     if (refused(t, c, &b, &e)) {
+        session(l)->refused_ms = e.requeue ? agent_os_now_ms() : session(l)->refused_ms;
         agent_job_refuse(l, c->job, (uint8_t)c->attempt, &e);
         return DGON_OK;
     }

@@ -13,8 +13,9 @@ typedef struct agent_jobs agent_jobs;
 
 /* What a link remembers for its jobs; agent_link_get_data() of every link gives one. */
 typedef struct agent_session {
-    uint32_t window; /* credit a job starts with */
-    uint32_t jobs;   /* running on this link */
+    uint32_t window;     /* credit a job starts with */
+    uint32_t jobs;       /* running on this link */
+    uint64_t refused_ms; /* when a job found no slot and went back to its queue; 0: none did */
 } agent_session;
 
 /* NULL when memory is short. */

@@ -1,69 +1,14 @@
-#include "agent_link.h"
+#include "agent_link_int.h"
 
 #include "agent_log.h"
 
 #include "dgon/alloc.h"
-#include "dgon/frame.h"
-
-#include <libwebsockets.h>
 
 #include <stdio.h>
 #include <string.h>
 
-#define RX_PIECE  65536u
-#define PACK_MAX  65536u                /* packed bytes that are sent in the middle of a wake-up */
-#define TX_MAX    (64u * 1024u * 1024u) /* packed, not taken: last records of all jobs fit */
-#define TEXTS_MAX 64u
-/* The library keeps this value of its enum to itself ("handled by lws_close_reason()"); see
- * send_close(). */
-#define WRITE_CLOSE ((enum lws_write_protocol)4)
-
-typedef struct text_item {
-    struct text_item *next;
-    size_t n;
-    unsigned char bytes[]; /* LWS_PRE, then the text */
-} text_item;
-
-/* Mask keys, fetched many at a time: each fetch is a system call. */
-typedef struct key_pool {
-    unsigned char bytes[256];
-    size_t left;
-} key_pool;
-
-struct agent_dialer {
-    agent_loop *loop;
-    key_pool keys;
-    struct lws_vhost *vhost;
-    const agent_link_ops *ops;
-    void *user;
-    bool tls, insecure;
-    uint16_t port;
-    char host[256], host_port[272], path[AGENT_CONFIG_PATH_MAX];
-};
-
-struct agent_link {
-    agent_dialer *dialer;
-    struct lws *wsi;
-    agent_link_state state;
-    agent_link_end end;
-    lws_retry_bo_t idle;
-    uint64_t since_ms;
-    char token[AGENT_CONFIG_SECRET_MAX];
-    /* receive */
-    dgon_buf rx;
-    bool rx_text;
-    /* send */
-    dgon_buf tx; /* LWS_PRE, then records; `at` is the first not sent */
-    size_t at;
-    text_item *texts, **texts_end;
-    unsigned text_count;
-    bool choked;         /* a job was told to wait */
-    bool broken;         /* a write failed: nothing more is tried */
-    unsigned close_code; /* 0 = none asked for */
-    bool close_sent;     /* nothing may follow the close frame */
-    char close_reason[64];
-    void *data;
-};
+#define RX_PIECE 65536u
+#define TX_MAX   (64u * 1024u * 1024u) /* packed, not taken: last records of all jobs fit */
 
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                   size_t len);
@@ -216,7 +161,7 @@ void agent_link_destroy(agent_link *l)
     dgon_buf_fini(&l->rx);
     dgon_buf_fini(&l->tx);
     while (l->texts != NULL) {
-        text_item *t = l->texts;
+        agent_link_item *t = l->texts;
         l->texts = t->next;
         dgon_free(t);
     }
@@ -258,170 +203,6 @@ void agent_link_set_liveness(agent_link *l, unsigned ping_s, unsigned hangup_s)
     }
 }
 
-/* --- sending --- */
-
-static bool can_send(const agent_link *l)
-{
-    return l->wsi != NULL && !l->broken && !l->close_sent && l->state != AGENT_LINK_DIALING &&
-           l->state != AGENT_LINK_DOWN;
-}
-
-static bool is_partial(const agent_link *l)
-{
-    return lws_partial_buffered(l->wsi) != 0;
-}
-
-static void fail(agent_link *l, const char *why)
-{
-    l->broken = true;
-    agent_link_kill(l, why);
-}
-
-static void flush_texts(agent_link *l)
-{
-    while (l->texts != NULL && !l->broken && !is_partial(l)) {
-        text_item *t = l->texts;
-        if (lws_write(l->wsi, t->bytes + LWS_PRE, t->n, LWS_WRITE_TEXT) < (int)t->n) {
-            fail(l, "write failed");
-        }
-        l->texts = t->next;
-        l->texts_end = l->texts == NULL ? &l->texts : l->texts_end;
-        l->text_count--;
-        dgon_free(t);
-    }
-}
-
-/* Length of the next message: all that is packed, or as many whole records as one message may hold.
- */
-static size_t message_length(const agent_link *l)
-{
-    size_t n = l->tx.len - l->at, at = 0, end = 0;
-    dgon_record r;
-    if (n <= DGON_WIRE_MESSAGE_MAX) {
-        return n;
-    }
-    const unsigned char *p = (const unsigned char *)l->tx.data + l->at;
-    while (dgon_wire_next(p, n, &at, &r) == DGON_OK && at <= DGON_WIRE_MESSAGE_MAX) {
-        end = at;
-    }
-    return end;
-}
-
-static const unsigned char *next_key(agent_link *l)
-{
-    key_pool *k = &l->dialer->keys;
-    if (k->left < 4) {
-        k->left = lws_get_random(lws_get_context(l->wsi), k->bytes, sizeof k->bytes);
-    }
-    if (k->left < 4) {
-        return NULL;
-    }
-    k->left -= 4;
-    return k->bytes + k->left;
-}
-
-/* Our own frame instead of the library's: it masks byte by byte, which was a third of what a full
- * link cost. Masked in place; the head's bytes are already sent ones, or LWS_PRE. */
-static bool send_binary(agent_link *l, unsigned char *p, size_t n)
-{
-    const unsigned char *key = next_key(l);
-    if (key == NULL) {
-        return false;
-    }
-    size_t head = dgon_frame_binary(p, n, key);
-    return lws_write(l->wsi, p - head, n + head, LWS_WRITE_RAW) >= (int)(n + head);
-}
-
-_Static_assert(LWS_PRE >= DGON_FRAME_HEAD_MAX, "the head of a frame fits in front");
-
-static void flush_records(agent_link *l)
-{
-    while (l->at < l->tx.len && !l->broken && !is_partial(l)) {
-        size_t n = message_length(l);
-        if (n == 0 || !send_binary(l, (unsigned char *)l->tx.data + l->at, n)) {
-            fail(l, "write failed");
-            return;
-        }
-        l->at += n;
-    }
-    if (l->at >= l->tx.len) {
-        if (l->tx.size > 4u * PACK_MAX) {
-            dgon_buf_fini(&l->tx);
-        }
-        dgon_buf_reset(&l->tx);
-        l->at = 0;
-    }
-}
-
-void agent_link_flush(agent_link *l)
-{
-    if (!can_send(l) || (l->texts == NULL && l->at >= l->tx.len && l->close_code == 0)) {
-        return;
-    }
-    flush_texts(l);
-    flush_records(l);
-    if (!l->broken &&
-        (is_partial(l) || l->texts != NULL || l->at < l->tx.len || l->close_code != 0)) {
-        (void)lws_callback_on_writable(l->wsi);
-    }
-}
-
-void agent_link_text(agent_link *l, const char *p, size_t n)
-{
-    if (!can_send(l)) {
-        return;
-    }
-    text_item *t = l->text_count < TEXTS_MAX ? dgon_malloc(sizeof *t + LWS_PRE + n) : NULL;
-    if (t == NULL) {
-        fail(l, "too many control messages wait");
-        return;
-    }
-    t->next = NULL;
-    t->n = n;
-    memcpy(t->bytes + LWS_PRE, p, n);
-    *l->texts_end = t;
-    l->texts_end = &t->next;
-    l->text_count++;
-}
-
-void agent_link_record(agent_link *l, const dgon_record *r)
-{
-    static const char room[LWS_PRE];
-    unsigned char header[DGON_WIRE_HEADER];
-    if (!can_send(l)) {
-        return;
-    }
-    dgon_status s = DGON_OK;
-    if (l->tx.len == 0) {
-        s = dgon_buf_add(&l->tx, room, sizeof room);
-        l->at = l->tx.len;
-    }
-    dgon_wire_put_header(header, r);
-    s = s == DGON_OK ? dgon_buf_reserve(&l->tx, sizeof header + r->len) : s;
-    s = s == DGON_OK ? dgon_buf_add(&l->tx, header, sizeof header) : s;
-    s = s == DGON_OK ? dgon_buf_add(&l->tx, r->payload, r->len) : s;
-    if (s != DGON_OK) {
-        fail(l, "the gateway does not take its records");
-    } else if (l->tx.len - l->at > PACK_MAX && !is_partial(l)) {
-        agent_link_flush(l);
-    }
-}
-
-bool agent_link_is_choked(agent_link *l)
-{
-    bool now = l->wsi != NULL && l->tx.len - l->at > PACK_MAX && is_partial(l);
-    l->choked = l->choked || now; /* who was told to wait is told to go on, whoever asks next */
-    return now;
-}
-
-bool agent_link_is_settled(const agent_link *l)
-{
-    /* behind TLS there may be more than the socket shows */
-    return (l->state == AGENT_LINK_READY || l->state == AGENT_LINK_LEAVING) && l->wsi != NULL &&
-           !l->dialer->tls && !l->broken && l->close_code == 0 && l->texts == NULL &&
-           l->at >= l->tx.len && !is_partial(l);
-}
-
 /* --- closing --- */
 
 void agent_link_close(agent_link *l, unsigned code, const char *reason)
@@ -449,21 +230,6 @@ void agent_link_kill(agent_link *l, const char *why)
     link_down(l, why);
 }
 
-/* The library's own close drops the connection behind the close frame: a record of the gateway that
- * is still under way then resets it, and the last records before the close are lost. So the frame
- * is written like any other, and the gateway, which answers with its own, ends the connection. */
-static void send_close(agent_link *l)
-{
-    unsigned char frame[LWS_PRE + 2 + sizeof l->close_reason];
-    size_t n = strlen(l->close_reason);
-    dgon_put_u16(frame + LWS_PRE, (uint16_t)l->close_code);
-    memcpy(frame + LWS_PRE + 2, l->close_reason, n);
-    l->close_sent = true;
-    if (lws_write(l->wsi, frame + LWS_PRE, n + 2, WRITE_CLOSE) < 0) {
-        fail(l, "write failed");
-    }
-}
-
 /* --- the library's callback --- */
 
 static int on_writeable(agent_link *l)
@@ -475,12 +241,12 @@ static int on_writeable(agent_link *l)
     if (l->broken || l->wsi == NULL) {
         return -1;
     }
-    bool empty = l->texts == NULL && l->at >= l->tx.len && !is_partial(l);
+    bool empty = l->texts == NULL && l->at >= l->tx.len && !agent_link_is_partial(l);
     if (l->close_code != 0 && !l->close_sent && empty) {
-        send_close(l);
+        agent_link_send_close(l);
         return l->broken ? -1 : 0;
     }
-    if (l->choked && !is_partial(l)) {
+    if (l->choked && !agent_link_is_partial(l)) {
         l->choked = false;
         l->dialer->ops->on_writable(l->dialer->user, l);
     }

@@ -1,4 +1,4 @@
-/* One WebSocket to the gateway, the only file that knows libwebsockets' client: dial (ws, wss,
+/* One WebSocket to the gateway, the only part that knows libwebsockets' client: dial (ws, wss,
  * CONNECT proxy, own CA, client certificate), join messages, pack records, liveness, close. What
  * the messages mean is agent_links' and agent_jobs'. */
 #ifndef AGENT_LINK_H

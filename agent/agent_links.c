@@ -42,6 +42,7 @@ static void take_welcome(agent_links *s, agent_link *l, const dgon_ctl *c)
     }
     h->session.window = c->window;
     h->child = c->child;
+    h->registry = c->registry;
     s->children = c->children;
     h->welcome_ms = agent_os_now_ms();
     agent_link_set_liveness(l, c->ping_s, c->hangup_s);
@@ -51,35 +52,45 @@ static void take_welcome(agent_links *s, agent_link *l, const dgon_ctl *c)
         agent_links_send_models(s, l);
     }
     s->last_reason[0] = '\0';
-    agent_log(AGENT_LOG_INFO, "link %u up: %s as %s, child %u of %u, %u slots, %u models",
-              c->link, s->spec.config->url, c->agent[0] != '\0' ? c->agent : s->spec.config->id,
-              c->child, c->children, s->slots, s->model_count);
+    agent_log(AGENT_LOG_INFO, "link %u up: %s as %s, child %u of %u, %u slots, %u models", c->link,
+              s->spec.config->url, c->agent[0] != '\0' ? c->agent : s->spec.config->id, c->child,
+              c->children, s->slots, s->model_count);
     s->spec.on_ready(s->spec.user);
     agent_links_relieve(s);
     agent_links_spread_welcome(s, h);
 }
 
+static void relieve_if_ready(agent_links *s)
+{
+    if (agent_links_is_ready(s)) {
+        agent_links_relieve(s);
+    }
+}
+
 static void take_goaway(agent_links *s, agent_link *l, const dgon_ctl *c)
 {
     agent_held *h = held_of(s, l);
+    if (h->standby) {
+        h->waiting = c->waiting;
+        relieve_if_ready(s);
+    }
     if (agent_link_get_state(l) != AGENT_LINK_READY) {
         return;
     }
     s->next_refused = s->next_refused && strcmp(c->reason, "rotate") != 0;
-    agent_log(AGENT_LOG_INFO, "gateway asks to leave a link (%s), %u jobs end on it", c->reason,
-              h->session.jobs);
+    agent_log(AGENT_LOG_INFO, "gateway asks to leave a link (%s), %u jobs end on it, %u wait",
+              c->reason, h->session.jobs, c->waiting);
     agent_link_set_state(l, AGENT_LINK_LEAVING, "goaway");
     h->leave_ms = agent_os_now_ms();
     h->leave_limit_ms = c->drain_s * 1000u + AGENT_LINKS_CLOSE_MS;
     h->standby = true;
+    h->waiting = c->waiting;
     if (s->current == l && !agent_links_promote(s)) {
         agent_links_after_goaway(s, h);
     } else if (s->current != NULL) {
         agent_links_spread_soon(s);
     }
-    if (agent_links_is_ready(s)) {
-        agent_links_relieve(s);
-    }
+    relieve_if_ready(s);
 }
 
 static void on_text(void *user, agent_link *l, const char *p, size_t n)
@@ -155,7 +166,7 @@ static void drop_link(agent_links *s, unsigned i)
                 agent_links_after_end(s, h);
             }
         }
-    } else if (h->extra && !h->quiet) {
+    } else if (h->extra && h->leave_ms == 0) {
         agent_links_spread_lost(s);
     }
     if (agent_link_is_free(h->link)) {
@@ -198,6 +209,7 @@ void agent_links_settle(agent_links *s)
     if (s->spread_due) {
         agent_links_dial_extra(s);
     }
+    agent_links_share(s);
     for (unsigned i = 0; i < s->count; i++) {
         agent_link_flush(s->links[i]->link);
     }
@@ -232,6 +244,7 @@ void agent_links_tick(agent_links *s)
             check_deadline(s->links[i]);
         }
     }
+    relieve_if_ready(s); /* of a job that was refused lately nobody speaks any more */
     if (s->started && !s->draining && s->current == NULL && !s->dial_wait && !s->dial_due) {
         agent_links_dial_in(s, AGENT_LINKS_BACKOFF_BASE_MS);
     }

@@ -65,6 +65,16 @@ static agent_held *held_of(agent_links *s, const agent_link *l)
     return NULL;
 }
 
+/* What the agent offers and lets be done. It stays ours. */
+static void put_offers(agent_links *s, dgon_ctl *c)
+{
+    c->models = s->models;
+    c->model_count = s->model_count;
+    c->allow = s->allow[0] != '\0' ? s->allow : NULL;
+    c->loads = true;
+    c->pulls = s->pull;
+}
+
 void agent_links_hello(agent_links *s, agent_link *l)
 {
     agent_held *h = held_of(s, l);
@@ -77,17 +87,16 @@ void agent_links_hello(agent_links *s, agent_link *l)
     (void)snprintf(c.version, sizeof c.version, "%s", AGENT_VERSION);
     (void)snprintf(c.os, sizeof c.os, "%s", agent_os_name());
     c.slots = s->slots;
+    if (h != NULL) {
+        h->told = s->slots;
+    }
     if (h != NULL && h->nonce[0] != '\0') {
         if (!agent_links_sign_hello(h, &c)) {
             agent_link_kill(l, "the hello cannot be signed");
             return;
         }
     } else {
-        c.models = s->models;
-        c.model_count = s->model_count;
-        c.allow = s->allow[0] != '\0' ? s->allow : NULL;
-        c.loads = true;
-        c.pulls = s->pull;
+        put_offers(s, &c);
     }
     agent_links_send(s, l, &c);
 }
@@ -97,30 +106,17 @@ void agent_links_send_models(agent_links *s, agent_link *l)
     dgon_ctl c;
     dgon_ctl_init(&c);
     c.type = DGON_CTL_MODELS;
-    c.models = s->models;
-    c.model_count = s->model_count;
-    c.allow = s->allow[0] != '\0' ? s->allow : NULL;
-    c.loads = true;
-    c.pulls = s->pull;
+    put_offers(s, &c);
     agent_links_send(s, l, &c);
 }
 
-static void send_state(agent_links *s, dgon_ctl_type type)
+void agent_links_tell_slots(agent_links *s, agent_held *h)
 {
     dgon_ctl c;
     dgon_ctl_init(&c);
-    c.type = type;
-    c.slots = s->slots;
-    c.models = s->models;
-    c.model_count = s->model_count;
-    c.allow = s->allow[0] != '\0' ? s->allow : NULL;
-    c.loads = true;
-    c.pulls = s->pull;
-    for (unsigned i = 0; i < s->count; i++) {
-        if (is_talking(s->links[i]->link)) {
-            agent_links_send(s, s->links[i]->link, &c);
-        }
-    }
+    c.type = DGON_CTL_CAPACITY;
+    c.slots = h->told;
+    agent_links_send(s, h->link, &c);
 }
 
 void agent_links_models(agent_links *s)
@@ -141,13 +137,14 @@ void agent_links_models(agent_links *s)
     dgon_free(s->models);
     s->models = list;
     s->model_count = n;
-    if (!same) {
-        send_state(s, DGON_CTL_MODELS);
+    for (unsigned i = 0; !same && i < s->count; i++) {
+        if (is_talking(s->links[i]->link)) {
+            agent_links_send_models(s, s->links[i]->link);
+        }
     }
     if (slots != s->slots) {
         s->slots = slots;
-        agent_jobs_set_slots(s->spec.jobs, slots);
-        send_state(s, DGON_CTL_CAPACITY);
+        agent_jobs_set_slots(s->spec.jobs, slots); /* agent_links_share() tells it */
         if (s->started) {
             agent_log(AGENT_LOG_INFO, "slots: %u", slots);
         }
@@ -164,13 +161,4 @@ void agent_links_leave(agent_links *s, agent_held *h, const char *why)
     h->leave_ms = agent_os_now_ms();
     h->quiet = true;
     h->standby = false;
-}
-
-void agent_links_relieve(agent_links *s)
-{
-    for (unsigned i = 0; i < s->count; i++) {
-        if (s->links[i]->standby) {
-            agent_links_leave(s, s->links[i], "relieved");
-        }
-    }
 }

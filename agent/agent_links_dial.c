@@ -12,6 +12,7 @@
 #define SOON_MS         15000u
 #define SLOW_MS         60000u /* refused for a reason that a person must change */
 #define SHORT_LIFE_MS   1000u  /* a link that lived less does not reset the backoff */
+#define GOAWAY_LIFE_MS  250u   /* one that is asked to leave sooner is not dialled again at once */
 
 void agent_links_dial_in(agent_links *s, uint32_t ms)
 {
@@ -159,16 +160,18 @@ void agent_links_after_end(agent_links *s, const agent_held *h)
                          "every 60 s"
                        : "the gateway refuses the token; trying again every 60 s");
     } else if (e->close == DGON_CLOSE_REVOKED) {
-        log_reason(s, AGENT_LOG_ERROR,
-                   "the gateway's administrator has revoked this agent: to come back, ask for a new "
-                   "code, move credential_file away and run dgon-agent join; trying again every "
-                   "60 s");
+        log_reason(
+            s, AGENT_LOG_ERROR,
+            "the gateway's administrator has revoked this agent: to come back, ask for a new "
+            "code, move credential_file away and run dgon-agent join; trying again every "
+            "60 s");
     } else if (e->close == DGON_CLOSE_UNKNOWN) {
         char text[400];
-        (void)snprintf(text, sizeof text,
-                       "%s. If it was revoked or the gateway is a new one: ask for a new code, move "
-                       "credential_file away and run dgon-agent join; trying again every 60 s",
-                       e->reason);
+        (void)snprintf(
+            text, sizeof text,
+            "%s. If it was revoked or the gateway is a new one: ask for a new code, move "
+            "credential_file away and run dgon-agent join; trying again every 60 s",
+            e->reason);
         log_reason(s, AGENT_LOG_ERROR, text);
     } else {
         log_reason(s, AGENT_LOG_WARN, e->reason);
@@ -183,7 +186,9 @@ void agent_links_after_end(agent_links *s, const agent_held *h)
 
 void agent_links_after_goaway(agent_links *s, const agent_held *h)
 {
-    bool healthy = agent_os_now_ms() - h->welcome_ms >= SHORT_LIFE_MS;
+    /* A generation with a registry of its own that ends before anybody has dialled it serves none
+     * of its requests. */
+    bool healthy = agent_os_now_ms() - h->welcome_ms >= GOAWAY_LIFE_MS;
     note_healthy(s, h);
     s->lost_ms = agent_os_now_ms(); /* it is there and restarts: dial often for a while */
     agent_links_dial_in(s, healthy ? 0 : next_delay(s));

@@ -1,5 +1,6 @@
 /* The links from the inside: shared by agent_links.c (all of them), agent_links_dial.c (the first),
- * agent_links_spread.c (the others) and agent_links_control.c (messages out). Everybody else sees
+ * agent_links_spread.c (the others), agent_links_share.c (several registries) and
+ * agent_links_control.c (messages out). Everybody else sees
  * agent_links.h. */
 #ifndef AGENT_LINKS_INT_H
 #define AGENT_LINKS_INT_H
@@ -10,7 +11,7 @@
 #include "dgon/control.h"
 #include "dgon/sign.h"
 
-#define AGENT_LINKS_MAX             16u
+#define AGENT_LINKS_MAX             64u /* links of many generations, after restart upon restart */
 #define AGENT_LINKS_BACKOFF_BASE_MS 250u
 #define AGENT_LINKS_BACKOFF_MAX_MS  10000u
 #define AGENT_LINKS_WINDOW_MIN      1024u
@@ -21,9 +22,12 @@ typedef struct agent_held {
     agent_link *link;
     agent_session session;
     uint64_t welcome_ms, leave_ms, leave_limit_ms;
-    uint32_t child; /* process of the gateway */
-    bool extra;     /* dialled beside another one, to reach one more process */
-    bool standby;   /* asked to leave, and takes jobs until another link does */
+    uint64_t registry; /* of the gateway's processes that share one queue; 0: not told */
+    uint32_t child;    /* process of the gateway */
+    uint32_t waiting;  /* jobs that wait in the registry, as goaway told */
+    uint32_t told;     /* slots, as the gateway was told on this link */
+    bool extra;        /* dialled beside another one, to reach one more process */
+    bool standby;      /* asked to leave, and takes jobs until it is relieved */
     char nonce[DGON_SIGN_NONCE_HEX + 1]; /* of the gateway's challenge; "" = none */
     unsigned char key[DGON_SIGN_KEY];    /* the secret to log in with, wiped once it was used */
     bool with_next;                      /* it is the next one */
@@ -63,8 +67,7 @@ void agent_links_send(agent_links *s, agent_link *l, const dgon_ctl *c);
 void agent_links_send_models(agent_links *s, agent_link *l);
 /* Tells the gateway to send no more jobs on this link and lets its jobs end. */
 void agent_links_leave(agent_links *s, agent_held *h, const char *why);
-/* Another link takes jobs, or none can: leaves those on standby. */
-void agent_links_relieve(agent_links *s);
+void agent_links_tell_slots(agent_links *s, agent_held *h);
 
 /* --- agent_links_key.c --- */
 
@@ -81,6 +84,14 @@ void agent_links_key_good(agent_links *s, agent_held *h);
 /* A link ended because its key was the next one, which the gateway does not know: the old one is
  * worth a dial at once. */
 bool agent_links_key_refused(agent_links *s, const agent_held *h);
+
+/* --- agent_links_share.c --- */
+
+/* Another link takes jobs, or none can: leaves those on standby for which nobody waits, or for
+ * which another one to the same registry stands in. */
+void agent_links_relieve(agent_links *s);
+/* End of a wake-up: tells each registry how many slots are its, if that changed. */
+void agent_links_share(agent_links *s);
 
 /* --- agent_links_dial.c --- */
 

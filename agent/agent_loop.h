@@ -29,7 +29,7 @@ void agent_loop_destroy(agent_loop *l);
 /* Until agent_loop_stop(). */
 void agent_loop_run(agent_loop *l);
 void agent_loop_stop(agent_loop *l);
-/* Only agent_link.c may look into it. */
+/* Only agent_link*.c may look into it. */
 struct lws_context *agent_loop_lws(agent_loop *l);
 
 /* Only agent_timer.c. */

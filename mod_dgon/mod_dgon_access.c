@@ -213,8 +213,10 @@ bool mod_dgon_access_may(request_rec *r, const char *model, dgon_error *e)
         dgon_error_set(e, status, "invalid_api_key", NULL,
                        "Authentication is required for the model '%s'.", model);
     else if (strcmp(model, MOD_DGON_PASS_ANY) == 0)
-        dgon_error_set(e, HTTP_FORBIDDEN, "model_not_found", "model",
-                       "Not every model is open to you here: name one (X-Dgon-Model).");
+        dgon_error_set(
+            e, HTTP_FORBIDDEN, "model_not_found", "model",
+            "Not every model is open to you here: name one ('model' in the query or body, or "
+            "X-Dgon-Model where there is neither).");
     else
         dgon_error_set(e, HTTP_FORBIDDEN, "model_not_found", "model",
                        "%s%s%s does not have access to model '%s'.", r->user != NULL ? "'" : "",

@@ -83,7 +83,7 @@ static int run(mod_dgon_engine *e, const json_t *q, const char *who, dgon_buf *o
     const char *what = json_string_value(json_object_get(q, "do"));
     if (what == NULL)
         return refuse(out, HTTP_BAD_REQUEST, "missing_required_parameter",
-                      "'do' is missing: status, jobs, check, drain, undrain or cancel.");
+                      "'do' is missing: status, jobs, check, drain, undrain, cancel or load.");
     if (strcmp(what, "status") == 0)
         return answer(out, dgon_fleet_write(e->registry, MOD_DGON_VERSION, out));
     if (strcmp(what, "jobs") == 0)
@@ -94,11 +94,8 @@ static int run(mod_dgon_engine *e, const json_t *q, const char *who, dgon_buf *o
         return hold(e, q, who, what[0] == 'd', out);
     if (strcmp(what, "cancel") == 0)
         return cancel(e, q, who, out);
-    if (strcmp(what, "load") == 0)
-        return refuse(out, HTTP_BAD_REQUEST, "unsupported_operation",
-                      "Loading a model is asked for over HTTP: the socket has one answer only.");
     return refuse(out, HTTP_BAD_REQUEST, "invalid_value",
-                  "'do' is none of status, jobs, check, drain, undrain and cancel.");
+                  "'do' is none of status, jobs, check, drain, undrain, cancel and load.");
 }
 
 int mod_dgon_admin_do(mod_dgon_engine *e, const char *question, size_t n, const char *who,
@@ -112,20 +109,13 @@ int mod_dgon_admin_do(mod_dgon_engine *e, const char *question, size_t n, const 
     return status;
 }
 
-/* Answered in lines while it goes on, which only the handler can. */
-static bool is_load(const dgon_buf *question)
+bool mod_dgon_admin_is_load(const char *question, size_t n)
 {
-    json_t *q = json_loadb(question->data != NULL ? question->data : "", question->len, 0, NULL);
+    json_t *q = json_loadb(question, n, 0, NULL);
     const char *what = json_string_value(json_object_get(q, "do"));
     bool load = what != NULL && strcmp(what, "load") == 0;
     json_decref(q);
     return load;
-}
-
-static bool is_json(request_rec *r)
-{
-    const char *type = apr_table_get(r->headers_in, "Content-Type");
-    return type != NULL && strncasecmp(type, "application/json", 16) == 0;
 }
 
 int mod_dgon_admin_handler(request_rec *r)
@@ -143,7 +133,7 @@ int mod_dgon_admin_handler(request_rec *r)
     }
     if (r->method_number != M_POST)
         return mod_dgon_api_not_allowed(r, "POST");
-    if (!is_json(r)) { /* which no page of another site can send without being asked */
+    if (!mod_dgon_api_is_json(r)) { /* which no page of another site can send without being asked */
         dgon_error_set(&e, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", NULL,
                        "Send the question as Content-Type: application/json.");
         return mod_dgon_api_refuse(r, &e);
@@ -153,15 +143,15 @@ int mod_dgon_admin_handler(request_rec *r)
         dgon_buf_fini(&body);
         return mod_dgon_api_refuse(r, &e);
     }
-    if (is_load(&body)) {
+    const char *question = body.data != NULL ? body.data : "";
+    if (mod_dgon_admin_is_load(question, body.len)) {
         status = mod_dgon_load_asked(r, engine, &body);
         dgon_buf_fini(&body);
         return status;
     }
     dgon_buf out;
     dgon_buf_init(&out, MOD_DGON_ADMIN_MAX);
-    r->status =
-        mod_dgon_admin_do(engine, body.data != NULL ? body.data : "", body.len, r->user, &out);
+    r->status = mod_dgon_admin_do(engine, question, body.len, r->user, &out);
     dgon_buf_fini(&body);
     ap_set_content_type(r, "application/json");
     ap_set_content_length(r, (apr_off_t)out.len);

@@ -1,6 +1,9 @@
-/* The administrators' UNIX socket: a line of JSON in, the answer out, closed. One question at a
- * time in each child, in a thread of its own, so that a slow asker holds up nobody but askers. */
+/* The administrators' UNIX socket: a line of JSON in, the answer out, closed. A few threads in each
+ * child, so that a slow asker holds up nobody but askers: one more than models may be loaded at
+ * once, which takes minutes. */
 #include "mod_dgon_admin.h"
+
+#include "mod_dgon_load.h"
 
 #include <apr_strings.h>
 #include <apr_time.h>
@@ -17,21 +20,30 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ASK_MS  2000  /* for the whole question */
-#define TAKE_MS 10000 /* for each piece of the answer */
-#define WAITING 16    /* askers */
+#define ASK_MS  2000 /* for the whole question */
+#define WAITING 16   /* askers */
+#define THREADS (MOD_DGON_LOADS_MAX + 1)
 
 static int listenfd = -1; /* of the parent, inherited */
+static struct stat bound; /* what the parent made at the socket's path */
 
-typedef struct asker_thread {
+typedef struct door {
     mod_dgon_engine *engine;
-    pthread_t thread;
-    int stopfd;
-} asker_thread;
+    pthread_t thread[THREADS];
+    unsigned threads;
+    int stopfd; /* readable from when on nothing new is taken */
+    atomic_bool closed;
+} door;
 
+/* In the parent, when its configuration goes. Another httpd may have its own socket at the path by
+ * now: one that stops gracefully is there for a while after its successor. */
 static apr_status_t close_listener(void *data)
 {
-    (void)data;
+    const char *path = data;
+    struct stat st;
+    if (listenfd >= 0 && lstat(path, &st) == 0 && st.st_dev == bound.st_dev &&
+        st.st_ino == bound.st_ino)
+        (void)unlink(path);
     if (listenfd >= 0)
         close(listenfd);
     listenfd = -1;
@@ -77,15 +89,15 @@ int mod_dgon_admin_listen(apr_pool_t *p, server_rec *s)
     if (fd < 0)
         return failed(s, path, "socket");
     mode_t before = umask(0177);
-    int bound = bind(fd, (const struct sockaddr *)&at, sizeof(at));
+    int rv = bind(fd, (const struct sockaddr *)&at, sizeof(at));
     umask(before);
-    if (bound != 0 || listen(fd, WAITING) != 0) {
+    if (rv != 0 || lstat(path, &bound) != 0 || listen(fd, WAITING) != 0) {
         int rc = failed(s, path, "bind");
         close(fd);
         return rc;
     }
     listenfd = fd;
-    apr_pool_cleanup_register(p, NULL, close_listener, apr_pool_cleanup_null);
+    apr_pool_cleanup_register(p, apr_pstrdup(p, path), close_listener, apr_pool_cleanup_null);
     return OK;
 }
 
@@ -124,77 +136,118 @@ static bool read_question(int fd, int stopfd, char *line, size_t size, size_t *n
     }
 }
 
-static void write_answer(int fd, int stopfd, const dgon_buf *out)
+bool mod_dgon_admin_write(mod_dgon_engine *e, int fd, const char *p, size_t n)
 {
-    for (size_t at = 0; at < out->len;) {
-        if (!ready(fd, POLLOUT, stopfd, TAKE_MS))
-            return;
-        ssize_t n = send(fd, out->data + at, out->len - at, MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-            return;
-        at += n > 0 ? (size_t)n : 0;
+    uint64_t until = mod_dgon_now_ms() + MOD_DGON_ADMIN_TAKE_MS;
+    for (size_t at = 0; at < n;) {
+        struct pollfd to = {.fd = fd, .events = POLLOUT};
+        bool now = atomic_load(&e->stopping); /* or never */
+        if (poll(&to, 1, now ? 0 : MOD_DGON_TICK_MS) <= 0) {
+            if (now || mod_dgon_now_ms() >= until)
+                return false;
+            continue;
+        }
+        ssize_t k = send(fd, p + at, n - at, MSG_NOSIGNAL);
+        if (k < 0 && errno != EAGAIN && errno != EINTR)
+            return false;
+        if (k > 0) {
+            at += (size_t)k;
+            until = mod_dgon_now_ms() + MOD_DGON_ADMIN_TAKE_MS;
+        }
     }
+    return true;
 }
 
-static void serve(asker_thread *t, int fd)
+static void answer(mod_dgon_engine *e, int fd, const char *line, size_t n, const char *who)
+{
+    dgon_buf out;
+    dgon_buf_init(&out, MOD_DGON_ADMIN_MAX);
+    (void)mod_dgon_admin_do(e, line, n, who, &out);
+    if (dgon_buf_adds(&out, "\n") == DGON_OK)
+        (void)mod_dgon_admin_write(e, fd, out.data, out.len);
+    dgon_buf_fini(&out);
+}
+
+static void serve(door *d, int fd)
 {
     char line[MOD_DGON_ADMIN_BODY], who[32] = "somebody at the socket";
     struct ucred peer;
     socklen_t len = sizeof(peer);
     size_t n;
-    dgon_buf out;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
         apr_snprintf(who, sizeof(who), "uid %u", (unsigned)peer.uid);
-    if (!read_question(fd, t->stopfd, line, sizeof(line), &n))
+    if (!read_question(fd, d->stopfd, line, sizeof(line), &n))
         return;
-    dgon_buf_init(&out, MOD_DGON_ADMIN_MAX);
-    (void)mod_dgon_admin_do(t->engine, line, n, who, &out);
-    if (dgon_buf_adds(&out, "\n") == DGON_OK)
-        write_answer(fd, t->stopfd, &out);
-    dgon_buf_fini(&out);
+    if (mod_dgon_admin_is_load(line, n))
+        mod_dgon_admin_load(d->engine, fd, line, n, who);
+    else
+        answer(d->engine, fd, line, n, who);
+}
+
+static void take(door *d)
+{
+    int fd = accept4(listenfd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+        serve(d, fd);
+        close(fd);
+    } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        apr_sleep(apr_time_from_msec(MOD_DGON_TICK_MS)); /* no descriptors are left */
+    }                                                    /* else somebody else was faster */
 }
 
 static void *run(void *arg)
 {
-    asker_thread *t = arg;
+    door *d = arg;
+    mod_dgon_engine *e = d->engine;
     pthread_setname_np(pthread_self(), "dgon-admin");
-    while (!atomic_load(&t->engine->stopping)) {
-        if (!ready(listenfd, POLLIN, t->stopfd, -1))
-            break;
-        int fd = accept4(listenfd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0) { /* another child was faster; or no descriptors are left */
-            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-                apr_sleep(apr_time_from_msec(MOD_DGON_TICK_MS));
-            continue;
-        }
-        serve(t, fd);
-        close(fd);
+    while (!atomic_load(&e->stopping) && ready(listenfd, POLLIN, d->stopfd, -1)) {
+        /* counted before it looks: whoever closes finds it counted, or it finds the door closed */
+        atomic_fetch_add(&e->askers, 1);
+        if (!atomic_load(&d->closed))
+            take(d);
+        atomic_fetch_sub(&e->askers, 1);
     }
     return NULL;
 }
 
-static apr_status_t stop(void *data)
+/* Before the engine ends, which waits for who is inside. */
+static apr_status_t close_door(void *data)
 {
-    asker_thread *t = data;
+    door *d = data;
     uint64_t one = 1;
-    ssize_t n = write(t->stopfd, &one, sizeof(one));
+    atomic_store(&d->closed, true);
+    ssize_t n = write(d->stopfd, &one, sizeof(one));
     (void)n;
-    pthread_join(t->thread, NULL);
-    close(t->stopfd);
+    return APR_SUCCESS;
+}
+
+static apr_status_t end(void *data)
+{
+    door *d = data;
+    for (unsigned i = 0; i < d->threads; i++)
+        pthread_join(d->thread[i], NULL);
+    close(d->stopfd);
     return APR_SUCCESS;
 }
 
 void mod_dgon_admin_start(apr_pool_t *pchild, mod_dgon_engine *e)
 {
-    asker_thread *t = apr_pcalloc(pchild, sizeof(*t));
+    door *d = apr_pcalloc(pchild, sizeof(*d));
     if (listenfd < 0 || e == NULL)
         return;
-    t->engine = e;
-    t->stopfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (t->stopfd < 0 || pthread_create(&t->thread, NULL, run, t) != 0) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, APR_FROM_OS_ERROR(errno), e->server,
-                     "DGON0073: this child does not answer at DgonAdminSocket");
-        return;
+    d->engine = e;
+    d->stopfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int rc = d->stopfd < 0 ? errno : 0;
+    while (rc == 0 && d->threads < THREADS) {
+        rc = pthread_create(&d->thread[d->threads], NULL, run, d);
+        d->threads += rc == 0;
     }
-    apr_pool_pre_cleanup_register(pchild, t, stop);
+    if (rc != 0)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, APR_FROM_OS_ERROR(rc), e->server,
+                     "DGON0073: this child answers at DgonAdminSocket with %u of %u threads",
+                     d->threads, THREADS);
+    if (d->stopfd < 0)
+        return;
+    apr_pool_pre_cleanup_register(pchild, d, close_door);
+    apr_pool_cleanup_register(pchild, d, end, apr_pool_cleanup_null);
 }

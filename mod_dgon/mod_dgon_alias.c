@@ -53,9 +53,6 @@ uint32_t mod_dgon_alias_offers(const apr_array_header_t *aliases, const char *ag
                                char (*targets)[DGON_WIRE_NAME_MAX + 1])
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < c->model_count; i++)
-        if (mod_dgon_alias_find(aliases, c->models[i].name, strlen(c->models[i].name)) < 0)
-            list[count++] = c->models[i];
     for (int i = 0; aliases != NULL && i < aliases->nelts; i++) {
         const dgon_ctl_model *m =
             dgon_alias_pick(at(aliases, i)->targets, agent, c->models, c->model_count);
@@ -66,6 +63,9 @@ uint32_t mod_dgon_alias_offers(const apr_array_header_t *aliases, const char *ag
         list[count] = *m;
         apr_cpystrn(list[count++].name, at(aliases, i)->name, sizeof(m->name));
     }
+    for (uint32_t i = 0; i < c->model_count; i++)
+        if (mod_dgon_alias_find(aliases, c->models[i].name, strlen(c->models[i].name)) < 0)
+            list[count++] = c->models[i];
     return count;
 }
 

@@ -21,9 +21,9 @@ const char *mod_dgon_alias_add(cmd_parms *cmd, apr_array_header_t **aliases, con
 
 /* ---- link child, engine thread ---- */
 
-/* What a link of this agent offers, into `list`, which has room for all: its own models (but those
- * whose name is an alias) and the steps that it has a target of. targets[i] becomes the backend's
- * name for alias i, "" for none. Returns how many. */
+/* What a link of this agent offers, into `list`, which has room for all: the steps that it has a
+ * target of, then its own models (but those whose name is an alias). targets[i] becomes the
+ * backend's name for alias i, "" for none. Returns how many. */
 uint32_t mod_dgon_alias_offers(const apr_array_header_t *aliases, const char *agent,
                                const dgon_ctl *c, dgon_ctl_model *list,
                                char (*targets)[DGON_WIRE_NAME_MAX + 1]);

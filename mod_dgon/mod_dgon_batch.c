@@ -63,13 +63,17 @@ static mod_dgon_stream *create_part(const mod_dgon_stream *s)
     return p;
 }
 
-/* False: a part was refused. Whether the whole is as well shall the way without parts say. */
+/* The first part lets the request in, as a whole one would be; the others wait for their slots if
+ * somebody else was quicker. If they could be refused, two lists that came at once would each have
+ * one of the last two slots and refuse each other. False: a part was refused; whether the whole is
+ * as well shall the way without parts say. */
 static bool admit(batch *b, const dgon_batch *inputs)
 {
     const dgon_buf *body = &b->s->body;
     while (b->admitted < b->parts) {
         mod_dgon_stream *p = create_part(b->s);
         const dgon_batch_part *plan = &b->plan[b->admitted];
+        p->has_place = b->admitted > 0;
         if (dgon_batch_body(&p->body, inputs, plan, body->data, body->len) != DGON_OK ||
             mod_dgon_client_admit(p) != DGON_OK)
             return false;

@@ -20,7 +20,7 @@
 /* A key in two parts: the secret is what follows the last dot. */
 typedef struct credential {
     const char *whole;
-    const char *id; /* NUL-terminated */
+    char *id; /* NUL-terminated */
     size_t id_len;
     const char *secret;
     size_t secret_len;
@@ -69,17 +69,19 @@ static bool split(request_rec *r, const char *text, credential *c)
 
 /* ---- httpd's own providers ---- */
 
-/* One answer hangs on the key, on the providers, and on what else may tell them where to look:
- * the host, the realm and the address. */
+/* One answer hangs on the key, on the providers, and on what else may tell them where to look: the
+ * host, the realm and the address. The address, because httpd's modules do not say what they were
+ * told: a <Location> within this one may have another AuthUserFile for the same providers. */
 static bool cache_key(request_rec *r, const mod_dgon_dir *d, const credential *c,
                       unsigned char what[DGON_HASH_SIZE])
 {
     const char *realm = ap_auth_name(r);
-    realm = realm != NULL ? realm : "";
-    const char *text = apr_psprintf(
-        r->pool, "%pp %u %" APR_SIZE_T_FMT " %s %" APR_SIZE_T_FMT " %s %s", (void *)r->server,
-        d->serial, strlen(realm), realm, strlen(r->uri), r->uri, c->whole);
-    return dgon_hash(what, text, strlen(text)) == DGON_OK;
+    const dgon_hash_part parts[] = {{&r->server, sizeof(r->server)},
+                                    {&d->serial, sizeof(d->serial)},
+                                    {realm, realm != NULL ? strlen(realm) : 0},
+                                    {r->uri, strlen(r->uri)},
+                                    {c->whole, c->id_len + 1 + c->secret_len}};
+    return dgon_hash_parts(what, parts, sizeof(parts) / sizeof(parts[0])) == DGON_OK;
 }
 
 static authn_status ask_providers(request_rec *r, const mod_dgon_dir *d, const credential *c)
@@ -157,7 +159,7 @@ static int check(request_rec *r, const mod_dgon_dir *d, const credential *c)
         return refuse_key(r, "Incorrect API key provided.");
     if (status != AUTH_GRANTED)
         return HTTP_INTERNAL_SERVER_ERROR; /* the provider has logged why */
-    r->user = apr_pstrdup(r->pool, c->id);
+    r->user = c->id;
     mod_dgon_access_restrict(r, models);
     return OK;
 }

@@ -129,14 +129,15 @@ dgon_status mod_dgon_client_submit(mod_dgon_stream *s)
         return st;
     }
     s->has_job = true;
-    s->accepted = s->was_bound = s->requeue = s->in_event = false;
+    s->accepted = s->was_bound = s->cold_asked = s->requeue = s->in_event = false;
     s->consumed = 0;
     s->body_at = 0;
     if (s->upload != NULL)
         s->upload->head_fed = s->upload->ended = false;
     mod_dgon_client_listen(s);
     mod_dgon_client_feed(s);
-    st = dgon_registry_submit(reg, s->ref, (uint32_t)s->conf->queue_max);
+    st = dgon_registry_submit(reg, s->ref,
+                              s->has_place ? UINT32_MAX : (uint32_t)s->conf->queue_max);
     if (st == DGON_OK)
         return DGON_OK;
     if (st == DGON_ENOTFOUND && mod_dgon_alias_advance(s)) {
@@ -153,6 +154,25 @@ dgon_status mod_dgon_client_submit(mod_dgon_stream *s)
     return st;
 }
 
+/* Users take turns in the queue; where nobody logs in, addresses do (of IPv6 a site's half). */
+static uint32_t user_of(const mod_dgon_stream *s)
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+    const request_rec *r = s->r;
+    const apr_sockaddr_t *a = r->useragent_addr;
+    if (r->user != NULL && r->user[0] != '\0')
+        return dgon_registry_user(s->engine->registry, true, r->user, strlen(r->user));
+    if (a == NULL || a->ipaddr_len <= 0)
+        return 0;
+    const unsigned char *p = a->ipaddr_ptr;
+    size_t n = (size_t)a->ipaddr_len;
+    bool v6 = n > sizeof(mapped), v4 = v6 && memcmp(p, mapped, sizeof(mapped)) == 0;
+    return dgon_registry_user(s->engine->registry, false, v4 ? p + sizeof(mapped) : p,
+                              v4   ? n - sizeof(mapped)
+                              : v6 ? n / 2
+                                   : n);
+}
+
 dgon_status mod_dgon_client_admit(mod_dgon_stream *s)
 {
     s->now = s->started = s->last_write = mod_dgon_now_ms();
@@ -165,6 +185,7 @@ dgon_status mod_dgon_client_admit(mod_dgon_stream *s)
     s->spec.created = (int64_t)apr_time_sec(s->r->request_time);
     s->spec.body_len = s->upload != NULL ? DGON_WIRE_BODY_OPEN : s->body.len;
     s->spec.attempt = 1;
+    s->spec.user = user_of(s);
     s->spec.stream = s->streaming;
     s->spec.first_token_ms = (uint32_t)s->conf->first_token_timeout;
     const char *trace = apr_table_get(s->r->headers_in, "traceparent");

@@ -53,6 +53,7 @@ struct mod_dgon_stream {
     mod_dgon_upload *upload; /* of a request that is passed on, else NULL */
     bool collect;   /* a part of a request: the answer, or the lines of a stream, stay in memory and
                        nothing goes to the client */
+    bool has_place; /* its request was let in with another part: it waits whatever DgonQueueMax */
     bool not_quick; /* the next request like it is not for the engine's own thread */
 
     /* the job */
@@ -63,6 +64,7 @@ struct mod_dgon_stream {
     bool has_job;
     bool accepted; /* the agent has the body and a slot for it */
     bool was_bound;
+    bool cold_asked;   /* whether its agent has to load the model */
     bool content_sent; /* something of the answer went out: no retry any more */
     bool requeue;      /* an agent refused for want of a slot: claimed again at requeue_at */
     uint32_t consumed; /* of the down ring since the link child was told */

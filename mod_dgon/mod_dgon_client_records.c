@@ -19,7 +19,7 @@ static mod_dgon_pump attempt_failed(mod_dgon_stream *s, dgon_buf *out)
     if (s->error.requeue && !s->content_sent) {
         /* the agent had no slot after all: the same job with its old place, a moment later */
         mod_dgon_client_let_go(s);
-        s->requeue = true;
+        s->requeue = s->spec.again = true;
         s->requeues++;
         s->requeue_at = s->now + REQUEUE_MS;
         return PUMP_WAIT;

@@ -36,13 +36,18 @@ static mod_dgon_pump tick_queued(mod_dgon_stream *s, dgon_buf *out)
     return PUMP_WAIT;
 }
 
+static bool has_begun(const mod_dgon_stream *s)
+{
+    return s->last_content > s->bound_at || s->content_sent;
+}
+
 static mod_dgon_pump tick_bound(mod_dgon_stream *s, dgon_buf *out)
 {
     if (!s->was_bound) {
         s->was_bound = true;
         s->bound_at = s->now;
     }
-    if (s->last_content > s->bound_at || s->content_sent) {
+    if (has_begun(s)) {
         uint64_t since = s->last_content > s->blocked_since ? s->last_content : s->blocked_since;
         if (!(s->mc != NULL && mod_dgon_conn_blocked(s->mc)) &&
             s->now - since >= (uint64_t)s->conf->gap_timeout)
@@ -76,6 +81,13 @@ static dgon_status comments(mod_dgon_stream *s, dgon_buf *out, bool queued)
             apr_snprintf(text, sizeof(text), "queued %u", place);
             mod_dgon_client_begin(s);
             return dgon_sse_write_comment(out, text);
+        }
+    }
+    if (s->was_bound && !s->cold_asked && !has_begun(s)) {
+        s->cold_asked = true;
+        if (dgon_registry_is_cold(s->engine->registry, s->ref)) {
+            mod_dgon_client_begin(s);
+            return dgon_sse_write_comment(out, "loading");
         }
     }
     if (!s->headers_sent || s->now - s->last_write >= (uint64_t)s->conf->ping_interval) {

@@ -10,6 +10,7 @@
 #include "dgon/slice.h"
 
 #include <ap_mpm.h>
+#include <scoreboard.h>
 #include <apr_strings.h>
 
 #include <errno.h>
@@ -109,6 +110,17 @@ static void wake_fn(mod_dgon_watch *w, uint32_t events)
     (void)got;
 }
 
+/* The parent counts its generation up before it tells the children to end. Where it does not, this
+ * child is recycled, or httpd stops. */
+static bool is_retiring(mod_dgon_engine *e)
+{
+    int mine = 0;
+    const global_score *now = ap_get_scoreboard_global();
+    return (now != NULL && ap_mpm_query(AP_MPMQ_GENERATION, &mine) == APR_SUCCESS &&
+            now->running_generation != mine) ||
+           dgon_registry_children_staying(e->registry) == 0;
+}
+
 static void tick(mod_dgon_engine *e)
 {
     e->next_tick = e->now + MOD_DGON_TICK_MS;
@@ -124,6 +136,7 @@ static void tick(mod_dgon_engine *e)
         if (mod_dgon_shm_is_first(e->child))
             dgon_registry_audit(e->registry, e->child);
     }
+    e->retiring = atomic_load(&e->draining) && is_retiring(e);
     mod_dgon_link_tick(e);
     dgon_registry_count(e->registry, e->child, DGON_COUNT_WS_IN, e->ws_in);
     dgon_registry_count(e->registry, e->child, DGON_COUNT_WS_OUT, e->ws_out);
@@ -258,7 +271,8 @@ static void on_sigterm(int sig)
 
 /* mpm_event counts a connection only when a worker has taken it from the queue: a child that ends
  * gracefully may believe that all is done just before a last stream is suspended. Such streams end
- * here, while the child's main thread waits. */
+ * here, while the child's main thread waits, and so does what is asked at the administrators'
+ * socket. */
 static void let_streams_end(mod_dgon_engine *e)
 {
     struct sigaction action = {.sa_handler = on_sigterm};
@@ -268,7 +282,7 @@ static void let_streams_end(mod_dgon_engine *e)
     for (unsigned seen = 0; seen < 2 && !told_to_die && mod_dgon_now_ms() < until;) {
         mod_dgon_shm_wake(NULL, e->child);
         apr_sleep(apr_time_from_msec(5));
-        seen = atomic_load(&e->idle) ? seen + 1 : 0;
+        seen = atomic_load(&e->idle) && atomic_load(&e->askers) == 0 ? seen + 1 : 0;
     }
 }
 
@@ -302,8 +316,8 @@ mod_dgon_engine *mod_dgon_engine_start(apr_pool_t *pchild, server_rec *s)
     dgon_buf_init(&e->out, MOD_DGON_OUT_MAX);
     e->in = malloc(MOD_DGON_IN_MAX);
     if (e->registry == NULL || e->clients == NULL || e->link_jobs == NULL || e->link_at == NULL ||
-        e->in == NULL || e->epfd < 0 || (e->conf->agent_file != NULL && e->agents == NULL) || !dgon_relief_init(&e->relief) ||
-        dgon_buf_reserve(&e->out, MOD_DGON_OUT_MAX) != DGON_OK) {
+        e->in == NULL || e->epfd < 0 || (e->conf->agent_file != NULL && e->agents == NULL) ||
+        !dgon_relief_init(&e->relief) || dgon_buf_reserve(&e->out, MOD_DGON_OUT_MAX) != DGON_OK) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, APR_FROM_OS_ERROR(errno), s,
                      "DGON0031: this child cannot take requests for models");
         free(e);

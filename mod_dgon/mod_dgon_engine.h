@@ -60,11 +60,13 @@ typedef struct mod_dgon_engine {
     _Atomic(uintptr_t) *clients; /* per job slot: 0, a stream of the engine's, or (eventfd << 1 | 1)
                                     of a waiting worker */
     atomic_uint workers_waiting; /* streams in the blocking loop, links that park a worker */
+    atomic_uint askers;          /* whom threads of the administrators' socket serve */
 
     /* the thread that leads only, from here on */
     mod_dgon_wheel wheel;
     uint64_t now;                    /* ms, CLOCK_MONOTONIC, read once a wake-up */
     uint64_t drain_until, goaway_at; /* 0: not draining */
+    bool retiring;                   /* and nobody who stays is known to use this registry */
     bool dirty;                      /* some link has something to send */
     uint64_t ws_in, ws_out;          /* bytes on links that were not added up yet */
     uint64_t next_tick, next_audit;

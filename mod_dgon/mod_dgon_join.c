@@ -1,5 +1,6 @@
 #include "mod_dgon_join.h"
 
+#include "mod_dgon_api.h"
 #include "mod_dgon_body.h"
 #include "mod_dgon_config.h"
 #include "mod_dgon_engine.h"
@@ -30,13 +31,6 @@ static int refuse(request_rec *r, int http, const char *code, const char *param,
     dgon_error e;
     dgon_error_set(&e, http, code, param, "%s", text);
     return mod_dgon_error_send(r, &e);
-}
-
-static bool is_json(request_rec *r)
-{
-    const char *type = apr_table_get(r->headers_in, "Content-Type");
-    return type != NULL && strncasecmp(type, "application/json", 16) == 0 &&
-           (type[16] == '\0' || type[16] == ';' || type[16] == ' ');
 }
 
 static int answer(request_rec *r, const dgon_buf *out, const char *type)
@@ -227,7 +221,7 @@ int mod_dgon_join_handler(request_rec *r)
         return refuse(r, HTTP_METHOD_NOT_ALLOWED, "method_not_supported", NULL,
                       "Agents join with POST: dgon-agent join URL CODE.");
     }
-    if (!is_json(r))
+    if (!mod_dgon_api_is_json(r))
         return refuse(r, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", NULL,
                       "Content-Type must be application/json.");
     const mod_dgon_conf *conf = mod_dgon_config_get(r->server);
@@ -373,7 +367,7 @@ int mod_dgon_invite_handler(request_rec *r)
     }
     if (!read_body(r, &body, &rc))
         return rc;
-    if (body->len > 0 && !is_json(r))
+    if (body->len > 0 && !mod_dgon_api_is_json(r))
         return refuse(r, HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", NULL,
                       "Content-Type must be application/json.");
     dgon_status st = dgon_join_invite_read(&want, body->data, body->len, &member);

@@ -143,8 +143,11 @@ static void check_life(mod_dgon_link *l)
         (void)mod_dgon_ws_ping(l->ws);
         mod_dgon_link_dirty(l);
     }
-    if (l->goaway_at != 0 && !l->draining && e->now - l->goaway_at >= STANDBY_MS)
-        mod_dgon_link_drain(l);
+    if (l->goaway_at != 0 && !l->draining) {
+        mod_dgon_link_tell_waiting(l);
+        if (l->waiting == 0 && e->now - l->goaway_at >= STANDBY_MS)
+            mod_dgon_link_drain(l);
+    }
     if (l->goaway_at != 0 && l->draining && l->jobs == 0 &&
         e->now - l->goaway_at >= MOD_DGON_PROBE_MS)
         mod_dgon_link_end(l, 1012, "restart");

@@ -39,6 +39,7 @@ static bool welcome(mod_dgon_link *l)
     c.hangup_s = (uint32_t)(e->conf->link_hangup / 1000);
     memcpy(c.agent, l->agent, sizeof(c.agent));
     apr_cpystrn(c.gateway, MOD_DGON_VERSION, sizeof(c.gateway));
+    c.registry = dgon_registry_id(e->registry);
     bool ok = mod_dgon_link_send_control(l, &c);
     dgon_ctl_fini(&c);
     return ok;
@@ -50,31 +51,39 @@ static bool refuse(mod_dgon_link *l, uint16_t code, const char *why)
     return false;
 }
 
-/* The link's models, its steps of aliases and, if it has opened anything, MOD_DGON_PASS_ANY; if it
- * loads models on request, MOD_DGON_LOAD_ANY. */
+/* What the link offers, with what no list may lose before its models: if it loads models on
+ * request, MOD_DGON_LOAD_ANY; if it has opened anything, MOD_DGON_PASS_ANY; its steps of aliases.
+ */
 static bool take_models(mod_dgon_link *l, const dgon_ctl *c)
 {
     mod_dgon_engine *e = l->engine;
     size_t aliases = e->conf->aliases != NULL ? (size_t)e->conf->aliases->nelts : 0;
     dgon_ctl_model *list = calloc(c->model_count + aliases + 2, sizeof(*list));
+    uint32_t n = 0;
     if (aliases > 0 && l->targets == NULL)
         l->targets = calloc(aliases, sizeof(*l->targets));
     if (list == NULL || (aliases > 0 && l->targets == NULL)) {
         free(list);
         return false;
     }
-    uint32_t n = mod_dgon_alias_offers(e->conf->aliases, l->agent, c, list, l->targets);
-    uint32_t opens = mod_dgon_pass_opens(e->conf->passes, c->allow);
-    if (opens != 0)
-        apr_cpystrn(list[n++].name, MOD_DGON_PASS_ANY, sizeof(list->name));
     if (c->loads) {
         list[n].caps = c->pulls ? DGON_CAP_PULL : 0;
         apr_cpystrn(list[n++].name, MOD_DGON_LOAD_ANY, sizeof(list->name));
     }
+    uint32_t opens = mod_dgon_pass_opens(e->conf->passes, c->allow);
+    if (opens != 0)
+        apr_cpystrn(list[n++].name, MOD_DGON_PASS_ANY, sizeof(list->name));
+    n += mod_dgon_alias_offers(e->conf->aliases, l->agent, c, list + n, l->targets);
     dgon_registry_link_opens(e->registry, l->index, opens);
     dgon_status st = dgon_registry_link_models(e->registry, l->index, list, n);
     free(list);
-    if (st == DGON_EFULL)
+    if (n > DGON_WIRE_MODELS_MAX)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, l->r,
+                      "DGON0350: agent %s: %u names, with aliases and what else it can, are more "
+                      "than %u: its last models are left out; name those it is to offer in its "
+                      "file (models)",
+                      l->agent, n, DGON_WIRE_MODELS_MAX);
+    else if (st == DGON_EFULL)
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, l->r,
                       "DGON0052: agent %s: not all its models fit: raise DgonMaxModels", l->agent);
     return st == DGON_OK || st == DGON_EFULL;
@@ -148,18 +157,41 @@ void mod_dgon_link_drain(mod_dgon_link *l)
     dgon_registry_link_drain(l->engine->registry, l->index);
 }
 
-static void goaway(mod_dgon_link *l, const char *reason)
+static void send_goaway(mod_dgon_link *l, const char *reason)
 {
     dgon_ctl c;
-    if (l->goaway_at != 0 || l->index == DGON_NONE)
-        return;
-    l->goaway_at = l->engine->now;
     dgon_ctl_init(&c);
     c.type = DGON_CTL_GOAWAY;
     apr_cpystrn(c.reason, reason, sizeof(c.reason));
     c.drain_s = (uint32_t)(l->engine->conf->drain_timeout / 1000);
+    c.waiting = l->waiting;
     (void)mod_dgon_link_send_control(l, &c);
     dgon_ctl_fini(&c);
+}
+
+static uint32_t waiting(const mod_dgon_link *l)
+{
+    return l->engine->retiring && !l->left
+               ? dgon_registry_link_waiting(l->engine->registry, l->index)
+               : 0;
+}
+
+static void goaway(mod_dgon_link *l, const char *reason)
+{
+    if (l->goaway_at != 0 || l->index == DGON_NONE)
+        return;
+    l->goaway_at = l->engine->now;
+    l->waiting = waiting(l);
+    send_goaway(l, reason);
+}
+
+void mod_dgon_link_tell_waiting(mod_dgon_link *l)
+{
+    uint32_t n = waiting(l);
+    if (n == l->waiting)
+        return;
+    l->waiting = n;
+    send_goaway(l, "restart");
 }
 
 void mod_dgon_link_goaway(mod_dgon_link *l)

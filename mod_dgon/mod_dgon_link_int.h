@@ -13,7 +13,7 @@
 
 #define MOD_DGON_HELLO_MS 5000 /* a link says hello within */
 /* and answers a ping within, when another instance wants its name */
-#define MOD_DGON_PROBE_MS 2000
+#define MOD_DGON_PROBE_MS  2000
 #define MOD_DGON_CANCEL_MS 30000 /* an agent confirms a cancel within */
 #define MOD_DGON_STRAYS_MAX \
     3 /* records of jobs that are not the agent's, before the link is closed */
@@ -40,6 +40,7 @@ struct mod_dgon_link {
     bool enrolled;                       /* by key; then these count */
     bool wants_key, asked, has_next;     /* rotation: to be asked for a key, was, has sent it */
     bool left;                           /* must be over once the drain timeout is */
+    uint32_t waiting;                    /* as the agent was told with goaway */
     unsigned char serial[DGON_AGENTS_SERIAL], next_key[DGON_HASH_SIZE];
     char (*targets)[DGON_WIRE_NAME_MAX + 1]; /* of each alias, this agent's; NULL: no aliases */
 };
@@ -52,9 +53,9 @@ struct mod_dgon_link_job {
     bool stream;
     bool cancelled;
     uint64_t body_left;
-    bool open_body; /* of a job that is passed on: it ends with an empty record */
+    bool open_body;       /* of a job that is passed on: it ends with an empty record */
     uint32_t body_credit; /* what the agent still takes of it */
-    int64_t credit; /* what the agent may still send */
+    int64_t credit;       /* what the agent may still send */
     dgon_utf8 utf8;
     uint64_t since, cancelled_at;
 };
@@ -77,6 +78,8 @@ bool mod_dgon_link_send_control(mod_dgon_link *l, const dgon_ctl *c);
 void mod_dgon_link_leave(mod_dgon_link *l, const char *reason);
 bool mod_dgon_link_control(mod_dgon_link *l, const char *p, size_t n);
 void mod_dgon_link_goaway(mod_dgon_link *l);
+/* goaway again, if another number of jobs waits for this agent than it was told. */
+void mod_dgon_link_tell_waiting(mod_dgon_link *l);
 void mod_dgon_link_drain(mod_dgon_link *l);
 /* http: head of a request that is passed on, JSON, else NULL. */
 bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,

@@ -1,5 +1,5 @@
 /* Each agent that is asked has a job of its own, so that queue, deadlines, cancel and what follows
- * a kill are those of any job. One worker waits for all of them, in the blocking way: such requests
+ * a kill are those of any job. One thread waits for all of them, in the blocking way: such requests
  * are rare and last long. The whole request is a stream without a job, which has the client; each
  * job is a stream whose lines are collected. */
 #include "mod_dgon_load.h"
@@ -19,7 +19,6 @@
 #include <poll.h>
 #include <string.h>
 
-#define LOADS_MAX  4u            /* at once in a child: each holds a worker */
 #define LINES_MAX  (64u * 1024u) /* of one agent, between two looks at them */
 #define REPEAT_MS  10000         /* what has not changed is told again so often */
 #define ANSWER_MAX (256u * 1024u)
@@ -38,6 +37,8 @@ typedef struct load {
     uint32_t wanted;
     part part[DGON_LOAD_AGENTS_MAX];
     unsigned parts, usable;
+    int client;  /* its socket, negative where that cannot be watched */
+    short watch; /* what it is watched for besides its end */
     dgon_buf out;
 } load;
 
@@ -272,8 +273,6 @@ static void fail_all(load *l, const char *why)
 static bool wait_for_all(load *l)
 {
     mod_dgon_stream *s = l->s;
-    int client = mod_dgon_block_socket(s);
-    short events = POLLRDHUP;
     uint64_t until = 0, due = 0;
     for (;;) {
         bool waits = look_at_all(l, &due);
@@ -285,7 +284,7 @@ static bool wait_for_all(load *l)
             return false;
         if (!waits)
             return true;
-        mod_dgon_block_wait(s, client, &events, due);
+        mod_dgon_block_wait(s, l->client, &l->watch, due);
     }
 }
 
@@ -316,7 +315,7 @@ static bool answer(load *l)
     return mod_dgon_client_write(s, &l->out, true);
 }
 
-static int run(load *l)
+static void run(load *l)
 {
     mod_dgon_stream *s = l->s;
     atomic_fetch_add(&s->engine->workers_waiting, 1);
@@ -330,15 +329,13 @@ static int run(load *l)
     s->tally->gone = !good;
     mod_dgon_block_end(s, good ? PUMP_ENDED : PUMP_BROKEN);
     atomic_fetch_sub(&s->engine->workers_waiting, 1);
-    return OK;
 }
 
 /* ---- the request ---- */
 
-static bool read_ask(load *l, const dgon_buf *body, dgon_error *e)
+static bool read_ask(load *l, const char *p, size_t n, dgon_error *e)
 {
-    bool ok = dgon_load_ask_in(body->data != NULL ? body->data : "", body->len, l->model,
-                               &l->wanted, e) == DGON_OK;
+    bool ok = dgon_load_ask_in(p, n, l->model, &l->wanted, e) == DGON_OK;
     if (ok && mod_dgon_alias_find(l->s->conf->aliases, l->model, strlen(l->model)) >= 0) {
         dgon_error_set(e, HTTP_BAD_REQUEST, "invalid_value", "model_name",
                        "'%s' is an alias (DgonAlias): name the model itself.", l->model);
@@ -359,46 +356,64 @@ static bool may_begin(load *l, dgon_error *e)
     return false;
 }
 
-static int ask(request_rec *r, mod_dgon_engine *engine, const dgon_buf *body)
+static void watch(load *l, int fd)
 {
-    dgon_error e;
+    l->client = fd >= 0 ? fd : mod_dgon_block_socket(l->s);
+    l->watch = fd >= 0 ? 0 : POLLRDHUP; /* of a UNIX socket the kernel tells a half-close apart */
+}
+
+static bool ask(const mod_dgon_load_ask *a, dgon_error *e)
+{
+    request_rec *r = a->r;
     load *l = apr_pcalloc(r->pool, sizeof(*l));
-    mod_dgon_tally_begin(r, engine); /* which requests of the APIs have from the beginning */
-    mod_dgon_stream *s = mod_dgon_client_create(r, engine, mod_dgon_config_get(r->server));
-    const char *accept = apr_table_get(r->headers_in, "Accept");
+    mod_dgon_tally_begin(r, a->engine); /* which requests of the APIs have from the beginning */
+    mod_dgon_stream *s = mod_dgon_client_create(r, a->engine, mod_dgon_config_get(r->server));
     l->s = s;
     s->tally->op = DGON_OP_LOAD;
     s->spec.op = DGON_OP_LOAD;
-    s->streaming = accept != NULL && strstr(accept, "application/x-ndjson") != NULL;
+    s->streaming = a->lines;
     s->tally->stream = s->streaming;
     s->now = mod_dgon_now_ms();
-    if (!read_ask(l, body, &e) || !choose(l, &e) || !may_begin(l, &e))
-        return mod_dgon_api_refuse(r, &e);
+    if (!read_ask(l, a->text, a->n, e) || !choose(l, e) || !may_begin(l, e))
+        return false;
+    watch(l, a->fd);
     memcpy(s->model, l->model, sizeof(s->model));
     s->tally->model = s->model;
     ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
                   "DGON0330: %s asks %u of %u agents to load model %s", r->user, l->usable,
                   l->wanted, l->model);
     dgon_buf_init(&l->out, ANSWER_MAX);
-    int status = run(l);
+    run(l);
     dgon_buf_fini(&l->out);
-    return status;
+    return true;
+}
+
+bool mod_dgon_load_run(const mod_dgon_load_ask *a, dgon_error *e)
+{
+    bool began = false;
+    if (atomic_fetch_add(&loads, 1) < MOD_DGON_LOADS_MAX) {
+        began = ask(a, e);
+    } else {
+        dgon_error_set(e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
+                       "%u models are being loaded already. Try again later.", MOD_DGON_LOADS_MAX);
+        e->retry_after = 10;
+    }
+    atomic_fetch_sub(&loads, 1);
+    return began;
 }
 
 int mod_dgon_load_asked(request_rec *r, mod_dgon_engine *engine, const dgon_buf *body)
 {
     dgon_error e;
-    int status;
-    if (atomic_fetch_add(&loads, 1) < LOADS_MAX) {
-        status = ask(r, engine, body);
-    } else {
-        dgon_error_set(&e, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
-                       "%u models are being loaded already. Try again later.", LOADS_MAX);
-        e.retry_after = 10;
-        status = mod_dgon_api_refuse(r, &e);
-    }
-    atomic_fetch_sub(&loads, 1);
-    return status;
+    const char *accept = apr_table_get(r->headers_in, "Accept");
+    const mod_dgon_load_ask a = {.r = r,
+                                 .engine = engine,
+                                 .text = body->data != NULL ? body->data : "",
+                                 .n = body->len,
+                                 .lines = accept != NULL &&
+                                          strstr(accept, "application/x-ndjson") != NULL,
+                                 .fd = -1};
+    return mod_dgon_load_run(&a, &e) ? OK : mod_dgon_api_refuse(r, &e);
 }
 
 int mod_dgon_load(request_rec *r, mod_dgon_engine *engine)

@@ -1,5 +1,9 @@
 #include "mod_dgon_shm.h"
 
+#include "mod_dgon_engine.h"
+
+#include "dgon/layout.h"
+
 #include <ap_mpm.h>
 #include <http_core.h>
 #include <apr_strings.h>
@@ -15,14 +19,15 @@
 #define RETAINED_KEY    "mod_dgon_shm_gate"
 #define CHILD_SLOTS_MIN 8
 #define CHILD_SLOTS_MAX 512
+#define CARRY_MS        60000
 
 /* Lives in the process pool, so it is found again after the module was unloaded and loaded by a
  * restart. Plain data, no function pointer. */
 typedef struct mod_dgon_shm {
     dgon_registry_conf conf;
     void *base;
-    size_t size;     /* of the registry */
-    size_t all;      /* and of the gate behind it */
+    size_t size; /* of the registry */
+    size_t all;  /* and of the gate behind it */
     dgon_gate *gate;
     int lockfd;  /* one byte a child slot: the owner holds a POSIX lock on it, which dies with the
                     process */
@@ -30,6 +35,14 @@ typedef struct mod_dgon_shm {
 } mod_dgon_shm;
 
 static mod_dgon_shm *shm;
+
+/* What goes over from the registry before this one. Lives as long as this configuration, but counts
+ * for its first children only: a later one would bring back what has changed since. */
+static struct {
+    dgon_registry_conf conf;
+    void *copy; /* NULL: there was none */
+    uint64_t at_ms;
+} before;
 
 /* Code of another release must not share the segment with older children. */
 static uint64_t build_id(void)
@@ -63,6 +76,18 @@ static int same_conf(const dgon_registry_conf *a, const dgon_registry_conf *b)
 {
     return a->children == b->children && a->links == b->links && a->models == b->models &&
            a->jobs == b->jobs && a->ring_size == b->ring_size && a->build == b->build;
+}
+
+static void carry(server_rec *s, const mod_dgon_shm *old)
+{
+    size_t size = dgon_registry_carry_size(&old->conf);
+    char *room = size > 0 ? apr_palloc(s->process->pconf, size + DGON_LAYOUT_LINE) : NULL;
+    if (room == NULL)
+        return;
+    room += DGON_LAYOUT_LINE - (uintptr_t)room % DGON_LAYOUT_LINE;
+    before.conf = old->conf;
+    before.at_ms = mod_dgon_now_ms();
+    before.copy = dgon_registry_carry_copy(room, old->base, old->size, &old->conf) ? room : NULL;
 }
 
 static int failed(server_rec *s, const char *what)
@@ -106,8 +131,8 @@ static int make(mod_dgon_shm *m, const dgon_registry_conf *conf, server_rec *s)
     /* only what is touched becomes real memory */
     size_t page = (size_t)sysconf(_SC_PAGESIZE), registry = (m->size + page - 1) / page * page;
     m->all = registry + dgon_gate_size();
-    m->base = mmap(NULL, m->all, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    m->base = mmap(NULL, m->all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     if (m->base == MAP_FAILED)
         return failed(s, "mmap");
     m->gate = (dgon_gate *)(void *)((char *)m->base + registry);
@@ -129,6 +154,7 @@ static int make(mod_dgon_shm *m, const dgon_registry_conf *conf, server_rec *s)
 int mod_dgon_shm_create(server_rec *s, const mod_dgon_conf *conf)
 {
     dgon_registry_conf want = wanted(conf);
+    before.copy = NULL;
     shm = ap_retained_data_get(RETAINED_KEY);
     if (shm == NULL)
         shm = ap_retained_data_create(RETAINED_KEY, sizeof(*shm));
@@ -138,6 +164,7 @@ int mod_dgon_shm_create(server_rec *s, const mod_dgon_conf *conf)
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
                      "DGON0021: sizes or version changed: a new registry is made, running jobs end "
                      "on the old one");
+        carry(s, shm);
         unmake(shm);
     }
     int rc = make(shm, &want, s);
@@ -222,6 +249,8 @@ dgon_registry *mod_dgon_shm_join(server_rec *s, uint32_t *child, int *wakefd)
         return NULL;
     }
     *wakefd = shm->wakefd[*child];
+    if (before.copy != NULL && mod_dgon_now_ms() - before.at_ms < CARRY_MS)
+        dgon_registry_carry_take(r, before.copy, &before.conf);
     dgon_gate_clear(shm->gate, *child);
     return r;
 }

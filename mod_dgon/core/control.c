@@ -8,10 +8,7 @@
 #include "json_int.h"
 #include "tree_int.h"
 
-#include <inttypes.h>
 #include <jansson.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #define DEPTH_MAX       8u
@@ -19,13 +16,6 @@
 #define LABEL_KEY_MAX   64u
 #define LABEL_VALUE_MAX 256u
 #define SECONDS_MAX     86400u
-
-/* One message on its way in: the first complaint wins. */
-typedef struct reader {
-    dgon_ctl *c;
-    char *why;
-    size_t why_size;
-} reader;
 
 const char *const dgon_ctl_type_names[DGON_CTL_TYPES] = {
     NULL,  "hello",  "models",    "capacity", "draining", "welcome",
@@ -44,132 +34,40 @@ void dgon_ctl_fini(dgon_ctl *c)
     dgon_ctl_init(c);
 }
 
-static DGON_PRINTF(3, 4) dgon_status complain(const reader *rd, dgon_status s, const char *fmt, ...)
-{
-    if (rd->why == NULL || rd->why_size == 0)
-        return s;
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(rd->why, rd->why_size, fmt, ap);
-    va_end(ap);
-    return s;
-}
-
-/* ---- members by kind; keys in complaints are always our own words ---- */
-
-enum { OPTIONAL = 0, REQUIRED = 1 };
-
-static dgon_status missing(const reader *rd, const char *key, int required)
-{
-    return required ? complain(rd, DGON_EPROTO, "\"%s\" is missing", key) : DGON_OK;
-}
-
-static dgon_status read_u64(const reader *rd, const json_t *o, const char *key, int required,
-                            uint64_t lo, uint64_t hi, uint64_t *out)
-{
-    const json_t *v = json_object_get(o, key);
-    if (v == NULL)
-        return missing(rd, key, required);
-    json_int_t n = json_integer_value(v);
-    if (!json_is_integer(v) || n < 0 || (uint64_t)n < lo || (uint64_t)n > hi)
-        return complain(rd, DGON_EPROTO, "\"%s\" is not an integer of %" PRIu64 " to %" PRIu64, key,
-                        lo, hi);
-    *out = (uint64_t)n;
-    return DGON_OK;
-}
-
-static dgon_status read_u32(const reader *rd, const json_t *o, const char *key, int required,
-                            uint32_t lo, uint32_t hi, uint32_t *out)
-{
-    uint64_t n = *out;
-    dgon_status s = read_u64(rd, o, key, required, lo, hi, &n);
-    *out = (uint32_t)n;
-    return s;
-}
-
-static dgon_status read_bool(const reader *rd, const json_t *o, const char *key, bool *out)
-{
-    const json_t *v = json_object_get(o, key);
-    if (v != NULL && !json_is_boolean(v))
-        return complain(rd, DGON_EPROTO, "\"%s\" is not true or false", key);
-    *out = json_is_true(v);
-    return DGON_OK;
-}
-
-typedef int (*name_fn)(const char *s, size_t n);
-
-/* A string of 1..size-1 bytes that passes `is_valid`, copied with a NUL. */
-static dgon_status read_name(const reader *rd, const json_t *o, const char *key, int required,
-                             name_fn is_valid, char *out, size_t size)
-{
-    const json_t *v = json_object_get(o, key);
-    if (v == NULL)
-        return missing(rd, key, required);
-    const char *s = json_string_value(v);
-    size_t n = json_string_length(v);
-    if (s == NULL || n >= size || !is_valid(s, n))
-        return complain(rd, DGON_EPROTO, "\"%s\" is not a valid name of at most %zu characters",
-                        key, size - 1);
-    memcpy(out, s, n);
-    out[n] = '\0';
-    return DGON_OK;
-}
-
-static dgon_status read_hex64(const reader *rd, const json_t *o, const char *key, uint64_t *out)
-{
-    const json_t *v = json_object_get(o, key);
-    const char *s = json_string_value(v);
-    if (v == NULL)
-        return missing(rd, key, REQUIRED);
-    uint64_t n = 0;
-    size_t i = 0;
-    for (; s != NULL && s[i] != '\0' && i < 17; i++) {
-        static const char digits[] = "0123456789abcdef";
-        const char *d = strchr(digits, s[i]);
-        if (d == NULL)
-            break;
-        n = n << 4 | (uint64_t)(d - digits);
-    }
-    if (i != 16 || s[16] != '\0')
-        return complain(rd, DGON_EPROTO, "\"%s\" is not 16 hex digits", key);
-    *out = n;
-    return DGON_OK;
-}
-
 /* ---- models and labels ---- */
 
 /* Adds the bits of the words in the list `key`, so much higher. */
-static dgon_status read_caps(const reader *rd, const json_t *o, const char *key, uint32_t shift,
-                             uint32_t *caps)
+static dgon_status read_caps(const dgon_ctl_reader *rd, const json_t *o, const char *key,
+                             uint32_t shift, uint32_t *caps)
 {
     const json_t *list = json_object_get(o, key);
     if (list == NULL)
         return DGON_OK;
     if (!json_is_array(list))
-        return complain(rd, DGON_EPROTO, "\"%s\" is not a list", key);
+        return dgon_ctl_complain(rd, DGON_EPROTO, "\"%s\" is not a list", key);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *s = json_string_value(json_array_get(list, i));
         if (s == NULL)
-            return complain(rd, DGON_EPROTO, "\"%s\" holds something not a string", key);
+            return dgon_ctl_complain(rd, DGON_EPROTO, "\"%s\" holds something not a string", key);
         *caps |= dgon_caps_bit(s) << shift;
     }
     return DGON_OK;
 }
 
-static dgon_status read_model(const reader *rd, const json_t *o, dgon_ctl_model *m)
+static dgon_status read_model(const dgon_ctl_reader *rd, const json_t *o, dgon_ctl_model *m)
 {
     *m = (dgon_ctl_model){.context = 0};
     if (!json_is_object(o))
-        return complain(rd, DGON_EPROTO, "a model is not an object");
-    dgon_status s =
-        read_name(rd, o, "name", REQUIRED, dgon_wire_is_model_name, m->name, sizeof m->name);
+        return dgon_ctl_complain(rd, DGON_EPROTO, "a model is not an object");
+    dgon_status s = dgon_ctl_read_name(rd, o, "name", DGON_CTL_REQUIRED, dgon_wire_is_model_name,
+                                       m->name, sizeof m->name);
     if (s == DGON_OK)
-        s = read_name(rd, o, "backend", OPTIONAL, dgon_wire_is_agent_id, m->backend,
-                      sizeof m->backend);
+        s = dgon_ctl_read_name(rd, o, "backend", DGON_CTL_OPTIONAL, dgon_wire_is_agent_id,
+                               m->backend, sizeof m->backend);
     if (s == DGON_OK)
-        s = read_u32(rd, o, "context", OPTIONAL, 0, UINT32_MAX, &m->context);
+        s = dgon_ctl_read_u32(rd, o, "context", DGON_CTL_OPTIONAL, 0, UINT32_MAX, &m->context);
     if (s == DGON_OK)
-        s = read_bool(rd, o, "loaded", &m->loaded);
+        s = dgon_ctl_read_bool(rd, o, "loaded", &m->loaded);
     if (s == DGON_OK)
         s = read_caps(rd, o, "capabilities", 0, &m->caps);
     return s == DGON_OK ? read_caps(rd, o, "lacks", DGON_CAP_LACKS, &m->caps) : s;
@@ -184,22 +82,22 @@ static bool has_model(const dgon_ctl *c, const char *name)
     return false;
 }
 
-static dgon_status read_models(const reader *rd, const json_t *o)
+static dgon_status read_models(const dgon_ctl_reader *rd, const json_t *o)
 {
     const json_t *list = json_object_get(o, "models");
     size_t n = json_array_size(list);
     dgon_ctl *c = rd->c;
     if (list == NULL)
-        return missing(rd, "models", REQUIRED);
+        return dgon_ctl_missing(rd, "models", DGON_CTL_REQUIRED);
     if (!json_is_array(list))
-        return complain(rd, DGON_EPROTO, "\"models\" is not a list");
+        return dgon_ctl_complain(rd, DGON_EPROTO, "\"models\" is not a list");
     if (n > DGON_WIRE_MODELS_MAX)
-        return complain(rd, DGON_ETOOBIG, "more than %u models", DGON_WIRE_MODELS_MAX);
+        return dgon_ctl_complain(rd, DGON_ETOOBIG, "more than %u models", DGON_WIRE_MODELS_MAX);
     if (n == 0)
         return DGON_OK;
     c->models = dgon_calloc(n, sizeof *c->models);
     if (c->models == NULL)
-        return complain(rd, DGON_ENOMEM, "out of memory");
+        return dgon_ctl_complain(rd, DGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < n; i++) {
         dgon_ctl_model *m = &c->models[c->model_count];
         dgon_status s = read_model(rd, json_array_get(list, i), m);
@@ -210,7 +108,7 @@ static dgon_status read_models(const reader *rd, const json_t *o)
     return DGON_OK;
 }
 
-static dgon_status read_allow(const reader *rd, const json_t *o)
+static dgon_status read_allow(const dgon_ctl_reader *rd, const json_t *o)
 {
     const json_t *v = json_object_get(o, "allow");
     size_t n = json_string_length(v);
@@ -218,24 +116,24 @@ static dgon_status read_allow(const reader *rd, const json_t *o)
         return DGON_OK;
     if (!json_is_string(v) || strlen(json_string_value(v)) != n ||
         dgon_pass_check(json_string_value(v)) != NULL)
-        return complain(rd, DGON_EPROTO, "\"allow\" is not a list of METHOD /path");
+        return dgon_ctl_complain(rd, DGON_EPROTO, "\"allow\" is not a list of METHOD /path");
     rd->c->allow = dgon_malloc(n + 1);
     if (rd->c->allow == NULL)
-        return complain(rd, DGON_ENOMEM, "out of memory");
+        return dgon_ctl_complain(rd, DGON_ENOMEM, "out of memory");
     memcpy(rd->c->allow, json_string_value(v), n + 1);
     return DGON_OK;
 }
 
-static dgon_status read_models_message(const reader *rd, const json_t *o)
+static dgon_status read_models_message(const dgon_ctl_reader *rd, const json_t *o)
 {
     dgon_status s = read_models(rd, o);
     rd->c->loads = json_object_get(o, "pull") != NULL;
     if (s == DGON_OK)
-        s = read_bool(rd, o, "pull", &rd->c->pulls);
+        s = dgon_ctl_read_bool(rd, o, "pull", &rd->c->pulls);
     return s == DGON_OK ? read_allow(rd, o) : s;
 }
 
-static dgon_status read_labels(const reader *rd, json_t *o)
+static dgon_status read_labels(const dgon_ctl_reader *rd, json_t *o)
 {
     json_t *labels = json_object_get(o, "labels");
     const char *key;
@@ -243,23 +141,24 @@ static dgon_status read_labels(const reader *rd, json_t *o)
     if (labels == NULL)
         return DGON_OK;
     if (!json_is_object(labels))
-        return complain(rd, DGON_EPROTO, "\"labels\" is not an object");
+        return dgon_ctl_complain(rd, DGON_EPROTO, "\"labels\" is not an object");
     if (json_object_size(labels) > LABELS_MAX)
-        return complain(rd, DGON_ETOOBIG, "more than %u labels", LABELS_MAX);
+        return dgon_ctl_complain(rd, DGON_ETOOBIG, "more than %u labels", LABELS_MAX);
     json_object_foreach(labels, key, v)
     {
         if (!json_is_string(v))
-            return complain(rd, DGON_EPROTO, "a label is not a string");
+            return dgon_ctl_complain(rd, DGON_EPROTO, "a label is not a string");
         if (strlen(key) > LABEL_KEY_MAX || json_string_length(v) > LABEL_VALUE_MAX)
-            return complain(rd, DGON_ETOOBIG, "a label is longer than %u or its value than %u",
-                            LABEL_KEY_MAX, LABEL_VALUE_MAX);
+            return dgon_ctl_complain(rd, DGON_ETOOBIG,
+                                     "a label is longer than %u or its value than %u",
+                                     LABEL_KEY_MAX, LABEL_VALUE_MAX);
     }
     return DGON_OK;
 }
 
 /* ---- the messages ---- */
 
-static dgon_status read_protocol_range(const reader *rd, const json_t *o)
+static dgon_status read_protocol_range(const dgon_ctl_reader *rd, const json_t *o)
 {
     const json_t *range = json_object_get(o, "protocol");
     const json_t *lo = json_array_get(range, 0);
@@ -268,7 +167,7 @@ static dgon_status read_protocol_range(const reader *rd, const json_t *o)
     json_int_t max = json_integer_value(hi);
     if (json_array_size(range) != 2 || !json_is_integer(lo) || !json_is_integer(hi) || min < 1 ||
         min > max || max > UINT16_MAX)
-        return complain(rd, DGON_EPROTO, "\"protocol\" is not a range [first, last]");
+        return dgon_ctl_complain(rd, DGON_EPROTO, "\"protocol\" is not a range [first, last]");
     rd->c->protocol_min = (uint32_t)min;
     rd->c->protocol_max = (uint32_t)max;
     return DGON_OK;
@@ -289,39 +188,42 @@ static int is_hex(const char *s, size_t n)
 }
 
 /* Exactly as many small hex digits as `out` holds. */
-static dgon_status read_hex(const reader *rd, const json_t *o, const char *key, char *out,
+static dgon_status read_hex(const dgon_ctl_reader *rd, const json_t *o, const char *key, char *out,
                             size_t size)
 {
-    dgon_status s = read_name(rd, o, key, REQUIRED, is_hex, out, size);
+    dgon_status s = dgon_ctl_read_name(rd, o, key, DGON_CTL_REQUIRED, is_hex, out, size);
     return s != DGON_OK || strlen(out) == size - 1
                ? s
-               : complain(rd, DGON_EPROTO, "\"%s\" is not %zu hex digits", key, size - 1);
+               : dgon_ctl_complain(rd, DGON_EPROTO, "\"%s\" is not %zu hex digits", key, size - 1);
 }
 
-static dgon_status read_signed(const reader *rd, const json_t *o)
+static dgon_status read_signed(const dgon_ctl_reader *rd, const json_t *o)
 {
     dgon_ctl *c = rd->c;
     dgon_status s = read_hex(rd, o, "key", c->key, sizeof c->key);
     return s == DGON_OK ? read_hex(rd, o, "signature", c->signature, sizeof c->signature) : s;
 }
 
-static dgon_status read_slots(const reader *rd, const json_t *o)
+static dgon_status read_slots(const dgon_ctl_reader *rd, const json_t *o)
 {
-    return read_u32(rd, o, "slots", REQUIRED, 0, DGON_WIRE_SLOTS_MAX, &rd->c->slots);
+    return dgon_ctl_read_u32(rd, o, "slots", DGON_CTL_REQUIRED, 0, DGON_WIRE_SLOTS_MAX,
+                             &rd->c->slots);
 }
 
-static dgon_status read_hello(const reader *rd, json_t *o)
+static dgon_status read_hello(const dgon_ctl_reader *rd, json_t *o)
 {
     dgon_ctl *c = rd->c;
     dgon_status s = read_protocol_range(rd, o);
     if (s == DGON_OK)
-        s = read_name(rd, o, "agent", REQUIRED, dgon_wire_is_agent_id, c->agent, sizeof c->agent);
+        s = dgon_ctl_read_name(rd, o, "agent", DGON_CTL_REQUIRED, dgon_wire_is_agent_id, c->agent,
+                               sizeof c->agent);
     if (s == DGON_OK)
-        s = read_hex64(rd, o, "instance", &c->instance);
+        s = dgon_ctl_read_hex64(rd, o, "instance", &c->instance);
     if (s == DGON_OK)
-        s = read_name(rd, o, "version", OPTIONAL, is_version, c->version, sizeof c->version);
+        s = dgon_ctl_read_name(rd, o, "version", DGON_CTL_OPTIONAL, is_version, c->version,
+                               sizeof c->version);
     if (s == DGON_OK)
-        s = read_name(rd, o, "os", OPTIONAL, is_version, c->os, sizeof c->os);
+        s = dgon_ctl_read_name(rd, o, "os", DGON_CTL_OPTIONAL, is_version, c->os, sizeof c->os);
     if (s == DGON_OK)
         s = read_slots(rd, o);
     if (s == DGON_OK && json_object_get(o, "key") != NULL)
@@ -331,46 +233,52 @@ static dgon_status read_hello(const reader *rd, json_t *o)
     return s == DGON_OK ? read_models_message(rd, o) : s;
 }
 
-static dgon_status read_welcome(const reader *rd, const json_t *o)
+static dgon_status read_welcome(const dgon_ctl_reader *rd, const json_t *o)
 {
     dgon_ctl *c = rd->c;
-    dgon_status s = read_u32(rd, o, "protocol", REQUIRED, 1, UINT16_MAX, &c->protocol);
+    dgon_status s =
+        dgon_ctl_read_u32(rd, o, "protocol", DGON_CTL_REQUIRED, 1, UINT16_MAX, &c->protocol);
     if (s == DGON_OK)
-        s = read_u32(rd, o, "link", REQUIRED, 0, UINT32_MAX, &c->link);
+        s = dgon_ctl_read_u32(rd, o, "link", DGON_CTL_REQUIRED, 0, UINT32_MAX, &c->link);
     if (s == DGON_OK)
-        s = read_u32(rd, o, "children", REQUIRED, 1, UINT16_MAX, &c->children);
+        s = dgon_ctl_read_u32(rd, o, "children", DGON_CTL_REQUIRED, 1, UINT16_MAX, &c->children);
     if (s == DGON_OK)
-        s = read_u32(rd, o, "child", REQUIRED, 0, UINT16_MAX, &c->child);
+        s = dgon_ctl_read_u32(rd, o, "child", DGON_CTL_REQUIRED, 0, UINT16_MAX, &c->child);
     if (s == DGON_OK)
-        s = read_u32(rd, o, "window", REQUIRED, 1, INT32_MAX, &c->window);
+        s = dgon_ctl_read_u32(rd, o, "window", DGON_CTL_REQUIRED, 1, INT32_MAX, &c->window);
     if (s == DGON_OK)
-        s = read_u32(rd, o, "ping", REQUIRED, 1, SECONDS_MAX, &c->ping_s);
+        s = dgon_ctl_read_u32(rd, o, "ping", DGON_CTL_REQUIRED, 1, SECONDS_MAX, &c->ping_s);
     if (s == DGON_OK)
-        s = read_u32(rd, o, "hangup", REQUIRED, 1, SECONDS_MAX, &c->hangup_s);
+        s = dgon_ctl_read_u32(rd, o, "hangup", DGON_CTL_REQUIRED, 1, SECONDS_MAX, &c->hangup_s);
+    if (s == DGON_OK && json_object_get(o, "registry") != NULL)
+        s = dgon_ctl_read_hex64(rd, o, "registry", &c->registry);
     if (s == DGON_OK)
-        s = read_name(rd, o, "agent", OPTIONAL, dgon_wire_is_agent_id, c->agent, sizeof c->agent);
-    return s == DGON_OK ? read_name(rd, o, "gateway", OPTIONAL, dgon_wire_is_agent_id, c->gateway,
-                                    sizeof c->gateway)
+        s = dgon_ctl_read_name(rd, o, "agent", DGON_CTL_OPTIONAL, dgon_wire_is_agent_id, c->agent,
+                               sizeof c->agent);
+    return s == DGON_OK ? dgon_ctl_read_name(rd, o, "gateway", DGON_CTL_OPTIONAL,
+                                             dgon_wire_is_agent_id, c->gateway, sizeof c->gateway)
                         : s;
 }
 
-static dgon_status read_job_numbers(const reader *rd, const json_t *o)
+static dgon_status read_job_numbers(const dgon_ctl_reader *rd, const json_t *o)
 {
     dgon_ctl *c = rd->c;
     uint64_t created = 0;
-    dgon_status s = read_u32(rd, o, "job", REQUIRED, 0, UINT32_MAX, &c->job);
+    dgon_status s = dgon_ctl_read_u32(rd, o, "job", DGON_CTL_REQUIRED, 0, UINT32_MAX, &c->job);
     if (s == DGON_OK)
-        s = read_u32(rd, o, "attempt", REQUIRED, 0, UINT8_MAX, &c->attempt);
+        s = dgon_ctl_read_u32(rd, o, "attempt", DGON_CTL_REQUIRED, 0, UINT8_MAX, &c->attempt);
     if (s == DGON_OK)
-        s = read_u64(rd, o, "created", REQUIRED, 0, INT64_MAX, &created);
+        s = dgon_ctl_read_u64(rd, o, "created", DGON_CTL_REQUIRED, 0, INT64_MAX, &created);
     c->created = (int64_t)created;
     if (s == DGON_OK)
-        s = read_u64(rd, o, "body", OPTIONAL, 0, INT64_MAX, &c->body);
-    return s == DGON_OK ? read_u32(rd, o, "deadline", OPTIONAL, 0, UINT32_MAX, &c->deadline_ms) : s;
+        s = dgon_ctl_read_u64(rd, o, "body", DGON_CTL_OPTIONAL, 0, INT64_MAX, &c->body);
+    return s == DGON_OK ? dgon_ctl_read_u32(rd, o, "deadline", DGON_CTL_OPTIONAL, 0, UINT32_MAX,
+                                            &c->deadline_ms)
+                        : s;
 }
 
 /* The head of a request that is passed on; its body is open. */
-static dgon_status read_http(const reader *rd, const json_t *o)
+static dgon_status read_http(const dgon_ctl_reader *rd, const json_t *o)
 {
     dgon_ctl *c = rd->c;
     dgon_buf text;
@@ -384,42 +292,50 @@ static dgon_status read_http(const reader *rd, const json_t *o)
     c->body = DGON_WIRE_BODY_OPEN;
     return s == DGON_OK || s == DGON_ENOMEM
                ? s
-               : complain(rd, DGON_EPROTO, "\"http\" is no head of a request");
+               : dgon_ctl_complain(rd, DGON_EPROTO, "\"http\" is no head of a request");
 }
 
-static dgon_status read_job(const reader *rd, const json_t *o)
+static dgon_status read_job(const dgon_ctl_reader *rd, const json_t *o)
 {
     dgon_ctl *c = rd->c;
     bool pass = json_object_get(o, "http") != NULL;
-    int required = pass ? OPTIONAL : REQUIRED;
+    int required = pass ? DGON_CTL_OPTIONAL : DGON_CTL_REQUIRED;
     dgon_status s = read_job_numbers(rd, o);
     if (s == DGON_OK && pass)
         s = read_http(rd, o);
     else if (s == DGON_OK && json_object_get(o, "body") == NULL)
-        s = missing(rd, "body", REQUIRED);
+        s = dgon_ctl_missing(rd, "body", DGON_CTL_REQUIRED);
     if (s == DGON_OK)
-        s = read_name(rd, o, "op", REQUIRED, dgon_wire_is_agent_id, c->op, sizeof c->op);
+        s = dgon_ctl_read_name(rd, o, "op", DGON_CTL_REQUIRED, dgon_wire_is_agent_id, c->op,
+                               sizeof c->op);
     if (strcmp(c->op, dgon_op_str(DGON_OP_LOAD)) == 0)
-        required = OPTIONAL; /* its body says which one */
+        required = DGON_CTL_OPTIONAL; /* its body says which one */
     if (s == DGON_OK)
-        s = read_name(rd, o, "model", required, dgon_wire_is_model_name, c->model, sizeof c->model);
+        s = dgon_ctl_read_name(rd, o, "model", required, dgon_wire_is_model_name, c->model,
+                               sizeof c->model);
     if (s == DGON_OK)
-        s = read_name(rd, o, "public", required, dgon_wire_is_model_name, c->public_model,
-                      sizeof c->public_model);
+        s = dgon_ctl_read_name(rd, o, "public", required, dgon_wire_is_model_name, c->public_model,
+                               sizeof c->public_model);
     if (s == DGON_OK)
-        s = read_name(rd, o, "id", REQUIRED, dgon_wire_is_agent_id, c->id, sizeof c->id);
+        s = dgon_ctl_read_name(rd, o, "id", DGON_CTL_REQUIRED, dgon_wire_is_agent_id, c->id,
+                               sizeof c->id);
     if (s == DGON_OK)
-        s = read_bool(rd, o, "stream", &c->stream);
-    return s == DGON_OK ? read_name(rd, o, "traceparent", OPTIONAL, dgon_ctl_is_traceparent,
-                                    c->traceparent, sizeof c->traceparent)
-                        : s;
+        s = dgon_ctl_read_bool(rd, o, "stream", &c->stream);
+    return s == DGON_OK
+               ? dgon_ctl_read_name(rd, o, "traceparent", DGON_CTL_OPTIONAL,
+                                    dgon_ctl_is_traceparent, c->traceparent, sizeof c->traceparent)
+               : s;
 }
 
-static dgon_status read_goaway(const reader *rd, const json_t *o)
+static dgon_status read_goaway(const dgon_ctl_reader *rd, const json_t *o)
 {
-    dgon_status s =
-        read_name(rd, o, "reason", OPTIONAL, is_version, rd->c->reason, sizeof rd->c->reason);
-    return s == DGON_OK ? read_u32(rd, o, "drain", OPTIONAL, 0, SECONDS_MAX, &rd->c->drain_s) : s;
+    dgon_status s = dgon_ctl_read_name(rd, o, "reason", DGON_CTL_OPTIONAL, is_version,
+                                       rd->c->reason, sizeof rd->c->reason);
+    if (s == DGON_OK)
+        s = dgon_ctl_read_u32(rd, o, "drain", DGON_CTL_OPTIONAL, 0, SECONDS_MAX, &rd->c->drain_s);
+    return s == DGON_OK ? dgon_ctl_read_u32(rd, o, "waiting", DGON_CTL_OPTIONAL, 0,
+                                            DGON_WIRE_SLOTS_MAX, &rd->c->waiting)
+                        : s;
 }
 
 static dgon_ctl_type type_of(const char *name)
@@ -431,13 +347,13 @@ static dgon_ctl_type type_of(const char *name)
     return DGON_CTL_UNKNOWN;
 }
 
-static dgon_status read_message(const reader *rd, json_t *o)
+static dgon_status read_message(const dgon_ctl_reader *rd, json_t *o)
 {
     const char *type = json_string_value(json_object_get(o, "type"));
     if (!json_is_object(o))
-        return complain(rd, DGON_EJSON, "not an object");
+        return dgon_ctl_complain(rd, DGON_EJSON, "not an object");
     if (type == NULL)
-        return complain(rd, DGON_EPROTO, "\"type\" is missing or not a string");
+        return dgon_ctl_complain(rd, DGON_EPROTO, "\"type\" is missing or not a string");
     rd->c->type = type_of(type);
     switch (rd->c->type) {
     case DGON_CTL_HELLO:
@@ -464,29 +380,29 @@ static dgon_status read_message(const reader *rd, json_t *o)
     return DGON_OK;
 }
 
-static dgon_status load(const reader *rd, const char *p, size_t n, json_t **o)
+static dgon_status load(const dgon_ctl_reader *rd, const char *p, size_t n, json_t **o)
 {
     json_error_t err;
     size_t offset;
     if (n > DGON_WIRE_CONTROL_MAX)
-        return complain(rd, DGON_ETOOBIG, "longer than %u bytes", DGON_WIRE_CONTROL_MAX);
+        return dgon_ctl_complain(rd, DGON_ETOOBIG, "longer than %u bytes", DGON_WIRE_CONTROL_MAX);
     switch (dgon_json_precheck(p, n, DEPTH_MAX, &offset)) {
     case DGON_OK:
         break;
     case DGON_EDEPTH:
-        return complain(rd, DGON_EJSON, "nested deeper than %u", DEPTH_MAX);
+        return dgon_ctl_complain(rd, DGON_EJSON, "nested deeper than %u", DEPTH_MAX);
     default:
-        return complain(rd, DGON_EJSON, "NUL or invalid UTF-8 at byte %zu", offset);
+        return dgon_ctl_complain(rd, DGON_EJSON, "NUL or invalid UTF-8 at byte %zu", offset);
     }
     dgon_status s = dgon_json_load(o, p, n, 0, &err);
     if (s == DGON_EJSON)
-        return complain(rd, s, "not JSON at byte %d", err.position);
-    return s == DGON_OK ? s : complain(rd, s, "out of memory");
+        return dgon_ctl_complain(rd, s, "not JSON at byte %d", err.position);
+    return s == DGON_OK ? s : dgon_ctl_complain(rd, s, "out of memory");
 }
 
 dgon_status dgon_ctl_parse(dgon_ctl *c, const char *p, size_t n, char *why, size_t why_size)
 {
-    const reader rd = {c, why, why_size};
+    const dgon_ctl_reader rd = {c, why, why_size};
     json_t *o = NULL;
     dgon_ctl_fini(c);
     if (why != NULL && why_size > 0)

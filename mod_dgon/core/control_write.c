@@ -83,6 +83,8 @@ static dgon_status write_welcome(dgon_buf *out, const dgon_ctl *c)
         ",\"protocol\":%" PRIu32 ",\"link\":%" PRIu32 ",\"child\":%" PRIu32 ",\"children\":%" PRIu32
         ",\"window\":%" PRIu32 ",\"ping\":%" PRIu32 ",\"hangup\":%" PRIu32,
         c->protocol, c->link, c->child, c->children, c->window, c->ping_s, c->hangup_s);
+    if (s == DGON_OK && c->registry != 0)
+        s = dgon_buf_addf(out, ",\"registry\":\"%016" PRIx64 "\"", c->registry);
     if (s == DGON_OK)
         s = add_text(out, "agent", c->agent);
     return s == DGON_OK ? add_text(out, "gateway", c->gateway) : s;
@@ -127,7 +129,10 @@ static dgon_status write_job(dgon_buf *out, const dgon_ctl *c)
 static dgon_status write_goaway(dgon_buf *out, const dgon_ctl *c)
 {
     dgon_status s = add_text(out, "reason", c->reason);
-    return s == DGON_OK ? dgon_buf_addf(out, ",\"drain\":%" PRIu32, c->drain_s) : s;
+    if (s == DGON_OK)
+        s = dgon_buf_addf(out, ",\"drain\":%" PRIu32, c->drain_s);
+    return s == DGON_OK && c->waiting != 0 ? dgon_buf_addf(out, ",\"waiting\":%" PRIu32, c->waiting)
+                                           : s;
 }
 
 static dgon_status write_members(dgon_buf *out, const dgon_ctl *c)

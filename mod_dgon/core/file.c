@@ -31,10 +31,13 @@ static dgon_status failed(char *why, const char *path)
 
 static dgon_file_stamp stamp_of(const struct stat *st)
 {
-    return (dgon_file_stamp){.seconds = st->st_mtim.tv_sec,
-                             .nanoseconds = st->st_mtim.tv_nsec,
+    return (dgon_file_stamp){.written = {st->st_mtim.tv_sec, st->st_mtim.tv_nsec},
+                             .changed = {st->st_ctim.tv_sec, st->st_ctim.tv_nsec},
                              .size = (uint64_t)st->st_size,
-                             .inode = (uint64_t)st->st_ino};
+                             .inode = (uint64_t)st->st_ino,
+                             .mode = (uint32_t)st->st_mode,
+                             .owner = (uint32_t)st->st_uid,
+                             .group = (uint32_t)st->st_gid};
 }
 
 static dgon_status read_all(int fd, const char *path, dgon_buf *out, char *why)
@@ -86,8 +89,12 @@ bool dgon_file_changed(const char *path, const dgon_file_stamp *stamp)
     if (stat(path, &st) != 0)
         return true;
     dgon_file_stamp now = stamp_of(&st);
-    return now.seconds != stamp->seconds || now.nanoseconds != stamp->nanoseconds ||
-           now.size != stamp->size || now.inode != stamp->inode;
+    return now.written.seconds != stamp->written.seconds ||
+           now.written.nanoseconds != stamp->written.nanoseconds ||
+           now.changed.seconds != stamp->changed.seconds ||
+           now.changed.nanoseconds != stamp->changed.nanoseconds || now.size != stamp->size ||
+           now.inode != stamp->inode || now.mode != stamp->mode || now.owner != stamp->owner ||
+           now.group != stamp->group;
 }
 
 /* path with something behind it; the caller frees it. NULL: no memory. */

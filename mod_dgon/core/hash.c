@@ -4,10 +4,41 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <stdatomic.h>
+
+/* Looked up once: with EVP_sha256() OpenSSL 3 looks for its implementation at each hash, which
+ * takes longer than a short hash. NULL: there is none now, the next call asks again. */
+static const EVP_MD *sha256(void)
+{
+    static _Atomic(EVP_MD *) kept;
+    EVP_MD *md = atomic_load(&kept), *none = NULL;
+    if (md != NULL)
+        return md;
+    md = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (md == NULL || atomic_compare_exchange_strong(&kept, &none, md))
+        return md;
+    EVP_MD_free(md); /* another thread was quicker */
+    return none;
+}
 
 dgon_status dgon_hash(unsigned char out[DGON_HASH_SIZE], const void *p, size_t n)
 {
-    return EVP_Digest(p, n, out, NULL, EVP_sha256(), NULL) == 1 ? DGON_OK : DGON_ESYS;
+    const EVP_MD *md = sha256();
+    return md != NULL && EVP_Digest(p, n, out, NULL, md, NULL) == 1 ? DGON_OK : DGON_ESYS;
+}
+
+dgon_status dgon_hash_parts(unsigned char out[DGON_HASH_SIZE], const dgon_hash_part *parts,
+                            unsigned count)
+{
+    const EVP_MD *md = sha256();
+    EVP_MD_CTX *ctx = md != NULL ? EVP_MD_CTX_new() : NULL;
+    bool ok = ctx != NULL && EVP_DigestInit_ex(ctx, md, NULL) == 1;
+    for (unsigned i = 0; ok && i < count; i++)
+        ok = EVP_DigestUpdate(ctx, &parts[i].n, sizeof parts[i].n) == 1 &&
+             EVP_DigestUpdate(ctx, parts[i].p, parts[i].n) == 1;
+    ok = ok && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
+    EVP_MD_CTX_free(ctx);
+    return ok ? DGON_OK : DGON_ESYS;
 }
 
 dgon_status dgon_hash_random(void *p, size_t n)

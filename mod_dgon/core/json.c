@@ -1,5 +1,6 @@
 #include "dgon/json.h"
 
+#include "json_int.h"
 #include "utf8_int.h"
 
 #include <string.h>
@@ -10,21 +11,9 @@
 
 /* ---- lexical pieces: each takes an index and returns the index behind, or BAD ---- */
 
-static inline bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 static inline bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-static inline size_t skip_space(const char *p, size_t i, size_t n)
-{
-    while (i < n && is_space(p[i]))
-        i++;
-    return i;
 }
 
 /* High bit set in each byte of w that ends a run of plain string bytes: quote, backslash, below
@@ -167,8 +156,8 @@ static inline size_t skip_key(const char *p, size_t i, size_t n)
     i = skip_string(p, i + 1, n);
     if (i == BAD)
         return BAD;
-    i = skip_space(p, i, n);
-    return i < n && p[i] == ':' ? skip_space(p, i + 1, n) : BAD;
+    i = dgon_json_skip_space(p, i, n);
+    return i < n && p[i] == ':' ? dgon_json_skip_space(p, i + 1, n) : BAD;
 }
 
 /* One whole value. The stack is a word: bit set = object, clear = array. */
@@ -184,7 +173,7 @@ static size_t skip_value(const char *p, size_t i, size_t n)
             if (++depth >= DGON_JSON_DEPTH_MAX)
                 return BAD;
             stack = stack << 1 | (object ? 1 : 0);
-            i = skip_space(p, i + 1, n);
+            i = dgon_json_skip_space(p, i + 1, n);
             if (i >= n || p[i] != (object ? '}' : ']')) {
                 i = object ? skip_key(p, i, n) : i;
                 continue;
@@ -195,18 +184,18 @@ static size_t skip_value(const char *p, size_t i, size_t n)
                 return BAD;
             if (depth == 0)
                 return i;
-            i = skip_space(p, i, n);
+            i = dgon_json_skip_space(p, i, n);
         }
         /* behind a value or at a closing bracket */
         while (i < n && p[i] == ((stack & 1) != 0 ? '}' : ']')) {
             stack >>= 1;
             if (--depth == 0)
                 return i + 1;
-            i = skip_space(p, i + 1, n);
+            i = dgon_json_skip_space(p, i + 1, n);
         }
         if (i >= n || p[i] != ',')
             return BAD;
-        i = skip_space(p, i + 1, n);
+        i = dgon_json_skip_space(p, i + 1, n);
         if ((stack & 1) != 0)
             i = skip_key(p, i, n);
     }
@@ -242,10 +231,10 @@ static inline dgon_status scan_member(dgon_json_scan *s, size_t i, dgon_json_mem
     size_t end = skip_string(s->p, i + 1, s->n);
     if (end == BAD)
         return scan_bad(s);
-    size_t colon = skip_space(s->p, end, s->n);
+    size_t colon = dgon_json_skip_space(s->p, end, s->n);
     if (colon >= s->n || s->p[colon] != ':')
         return scan_bad(s);
-    size_t value = skip_space(s->p, colon + 1, s->n);
+    size_t value = dgon_json_skip_space(s->p, colon + 1, s->n);
     size_t behind = skip_value(s->p, value, s->n);
     if (behind == BAD)
         return scan_bad(s);
@@ -261,13 +250,13 @@ dgon_status dgon_json_scan_next(dgon_json_scan *s, dgon_json_member *m)
         return DGON_EJSON;
     if (s->state == SCAN_DONE)
         return DGON_DONE;
-    size_t i = skip_space(s->p, s->at, s->n);
+    size_t i = dgon_json_skip_space(s->p, s->at, s->n);
     if (i >= s->n)
         return scan_bad(s);
     if (s->state == SCAN_START) {
         if (s->p[i] != '{')
             return scan_bad(s);
-        i = skip_space(s->p, i + 1, s->n);
+        i = dgon_json_skip_space(s->p, i + 1, s->n);
         if (i < s->n && s->p[i] == '}')
             return scan_done(s, i + 1);
         return scan_member(s, i, m);
@@ -276,17 +265,17 @@ dgon_status dgon_json_scan_next(dgon_json_scan *s, dgon_json_member *m)
         return scan_done(s, i + 1);
     if (s->p[i] != ',')
         return scan_bad(s);
-    return scan_member(s, skip_space(s->p, i + 1, s->n), m);
+    return scan_member(s, dgon_json_skip_space(s->p, i + 1, s->n), m);
 }
 
 dgon_status dgon_json_item(const char *p, size_t n, size_t *at, size_t *item, size_t *len)
 {
     bool first = *at == 0;
-    size_t i = skip_space(p, *at, n);
+    size_t i = dgon_json_skip_space(p, *at, n);
     if (i >= n || (first && p[i] != '['))
         return DGON_EJSON;
     if (first)
-        i = skip_space(p, i + 1, n);
+        i = dgon_json_skip_space(p, i + 1, n);
     if (i < n && p[i] == ']') {
         *at = i + 1;
         return DGON_DONE;
@@ -294,7 +283,7 @@ dgon_status dgon_json_item(const char *p, size_t n, size_t *at, size_t *item, si
     if (!first) {
         if (i >= n || p[i] != ',')
             return DGON_EJSON;
-        i = skip_space(p, i + 1, n);
+        i = dgon_json_skip_space(p, i + 1, n);
     }
     size_t behind = skip_value(p, i, n);
     if (behind == BAD)
@@ -382,125 +371,4 @@ dgon_status dgon_json_precheck(const char *p, size_t n, unsigned depth, size_t *
     }
     *offset = n;
     return dgon_utf8_complete(&u) ? DGON_OK : DGON_EUTF8;
-}
-
-/* ---- identity ---- */
-
-#define FIELDS       3u
-#define REPLACED_MAX 8u /* doubled keys included; more is left to jansson */
-
-typedef struct piece {
-    const char *p;
-    size_t n;
-} piece;
-
-typedef struct plan {
-    struct {
-        size_t value, value_len;
-        unsigned field;
-    } replaced[REPLACED_MAX];
-    unsigned count;
-    bool seen[FIELDS];
-    bool empty;
-    size_t begin, end; /* of the object, brackets included */
-} plan;
-
-static const piece field_keys[FIELDS] = {{"\"id\":", 5}, {"\"created\":", 10}, {"\"model\":", 8}};
-
-static unsigned field_of(const char *key, size_t n)
-{
-    for (unsigned f = 0; f < FIELDS; f++) {
-        if (n == field_keys[f].n - 3 && memcmp(key, field_keys[f].p + 1, n) == 0)
-            return f;
-    }
-    return FIELDS;
-}
-
-static dgon_status make_plan(plan *pl, const char *p, size_t n)
-{
-    dgon_json_scan scan;
-    dgon_json_member m;
-    dgon_status s;
-    dgon_json_scan_init(&scan, p, n);
-    while ((s = dgon_json_scan_next(&scan, &m)) == DGON_OK) {
-        pl->empty = false;
-        unsigned f = field_of(p + m.key, m.key_len);
-        if (f == FIELDS) {
-            /* "\u0069d" is an id as well; to find that out is jansson's job */
-            if (memchr(p + m.key, '\\', m.key_len) != NULL)
-                return DGON_EJSON;
-            continue;
-        }
-        if (pl->count == REPLACED_MAX)
-            return DGON_EJSON;
-        pl->seen[f] = true;
-        pl->replaced[pl->count].value = m.value;
-        pl->replaced[pl->count].value_len = m.value_len;
-        pl->replaced[pl->count++].field = f;
-    }
-    if (s != DGON_DONE)
-        return s;
-    pl->begin = skip_space(p, 0, n);
-    pl->end = scan.at;
-    return skip_space(p, scan.at, n) == n ? DGON_OK : DGON_EJSON;
-}
-
-static size_t planned_size(const plan *pl, const piece values[FIELDS])
-{
-    size_t size = pl->end - pl->begin;
-    for (unsigned k = 0; k < pl->count; k++)
-        size = size - pl->replaced[k].value_len + values[pl->replaced[k].field].n;
-    for (unsigned f = 0; f < FIELDS; f++)
-        size += pl->seen[f] ? 0 : field_keys[f].n + values[f].n + 1;
-    return size;
-}
-
-static char *put(char *to, const char *p, size_t n)
-{
-    memcpy(to, p, n);
-    return to + n;
-}
-
-static char *write_plan(char *to, const char *p, const plan *pl, const piece values[FIELDS])
-{
-    bool comma = false;
-    size_t at = pl->begin + 1;
-    *to++ = '{';
-    for (unsigned f = 0; f < FIELDS; f++) {
-        if (pl->seen[f])
-            continue;
-        if (comma)
-            *to++ = ',';
-        to = put(to, field_keys[f].p, field_keys[f].n);
-        to = put(to, values[f].p, values[f].n);
-        comma = true;
-    }
-    if (comma && !pl->empty)
-        *to++ = ',';
-    for (unsigned k = 0; k < pl->count; k++) {
-        to = put(to, p + at, pl->replaced[k].value - at);
-        to = put(to, values[pl->replaced[k].field].p, values[pl->replaced[k].field].n);
-        at = pl->replaced[k].value + pl->replaced[k].value_len;
-    }
-    return put(to, p + at, pl->end - at);
-}
-
-dgon_status dgon_json_reidentify(dgon_buf *out, const char *p, size_t n,
-                                 const dgon_json_identity *ident)
-{
-    const piece values[FIELDS] = {{ident->id_json, ident->id_len},
-                                  {ident->created, ident->created_len},
-                                  {ident->model_json, ident->model_len}};
-    plan pl;
-    pl.count = 0;
-    pl.empty = true;
-    memset(pl.seen, 0, sizeof pl.seen);
-    dgon_status s = make_plan(&pl, p, n);
-    if (s == DGON_OK)
-        s = dgon_buf_reserve(out, planned_size(&pl, values));
-    if (s != DGON_OK)
-        return s;
-    char *end = write_plan(out->data + out->len, p, &pl, values);
-    out->len = (size_t)(end - out->data);
-    return DGON_OK;
 }

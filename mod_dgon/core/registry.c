@@ -1,6 +1,7 @@
 #include "registry_int.h"
 
 #include "dgon/alloc.h"
+#include "dgon/hash.h"
 
 #include <string.h>
 
@@ -51,9 +52,10 @@ bool dgon_layout_plan(dgon_layout *l, const dgon_registry_conf *c)
     l->tokens = place(&end, c->links, 8ull * DGON_WIRE_SLOTS_MAX, DGON_LAYOUT_PAGE);
     l->link_word = place(&end, c->links, 8, line);
     l->link = place(&end, c->links, sizeof(dgon_layout_link), line);
+    l->turns = place(&end, DGON_LAYOUT_TURNS, 8, line);
     l->job_word = place(&end, c->jobs, 8, line);
     l->arrival = place(&end, c->jobs, 8, line);
-    l->job_model = place(&end, c->jobs, 4, line);
+    l->job_queue = place(&end, c->jobs, 4, line);
     l->used = place(&end, l->used_words, 8, line);
     l->job = place(&end, c->jobs, sizeof(dgon_layout_job), line);
     l->ring_ctl = place(&end, c->jobs, 2 * sizeof(dgon_ring_ctl), line);
@@ -75,6 +77,9 @@ dgon_status dgon_registry_format(void *base, size_t size, const dgon_registry_co
     if (!dgon_layout_plan(&l, conf) || size < l.size || (uintptr_t)base % DGON_LAYOUT_LINE)
         return DGON_EINVAL;
     dgon_layout_head *h = base;
+    if (dgon_hash_random(&h->id, sizeof h->id) != DGON_OK)
+        return DGON_ESYS;
+    h->id |= 1;
     h->version = DGON_REGISTRY_VERSION;
     h->children = conf->children;
     h->links = conf->links;
@@ -85,6 +90,11 @@ dgon_status dgon_registry_format(void *base, size_t size, const dgon_registry_co
     h->size = l.size;
     h->magic = DGON_REGISTRY_MAGIC;
     return DGON_OK;
+}
+
+uint64_t dgon_registry_id(const dgon_registry *r)
+{
+    return r->head->id;
 }
 
 static bool head_ok(const dgon_layout_head *h, const dgon_registry_conf *c, uint64_t size)
@@ -114,7 +124,8 @@ static void find_sections(dgon_registry *r)
     r->arrival = (_Atomic uint64_t *)(void *)(b + l->arrival);
     r->waiting = (_Atomic uint64_t *)(void *)(b + l->waiting);
     r->used = (_Atomic uint64_t *)(void *)(b + l->used);
-    r->job_model = (_Atomic uint32_t *)(void *)(b + l->job_model);
+    r->turns = (_Atomic uint64_t *)(void *)(b + l->turns);
+    r->job_queue = (_Atomic uint32_t *)(void *)(b + l->job_queue);
 }
 
 dgon_registry *dgon_registry_attach(void *base, size_t size, const dgon_registry_conf *conf,

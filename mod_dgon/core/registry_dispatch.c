@@ -12,110 +12,6 @@
 #define LOST_MAX 1000u /* races lost in a row */
 #define FITS_MAX 3u    /* with more distinct agents than a job can exclude, any job fits */
 
-/* ---- tokens ---- */
-
-bool dgon_token_valid(dgon_registry *r, uint32_t agent, uint32_t index, uint64_t token)
-{
-    uint32_t slot = dgon_token_slot(token), child = dgon_token_child(token);
-    if (token == 0 || slot >= r->conf.jobs)
-        return false;
-    dgon_jobw j = dgon_jobw_of(dgon_get(&r->job_word[slot]));
-    if (j.gen != dgon_token_gen(token))
-        return false;
-    if (dgon_jobw_on_link(j))
-        return j.stamp == (index & 0xff) && dgon_link_holds(r, j) &&
-               dgon_link_agent(r, j.link) == agent;
-    return j.phase == DGON_JOB_QUEUED && child < r->conf.children &&
-           dgon_childw_state(dgon_get(&dgon_child_at(r, child)->word)) == DGON_CHILD_ACTIVE;
-}
-
-uint32_t dgon_tokens_count(dgon_registry *r, uint32_t agent, uint32_t *stale)
-{
-    _Atomic uint64_t *t = dgon_tokens_at(r, agent);
-    uint32_t n = 0, bad = 0, high = dgon_slots_high(r, agent);
-    for (uint32_t i = 0; i < high; i++) {
-        uint64_t v = dgon_get(&t[i]);
-        if (v == 0)
-            continue;
-        if (dgon_token_valid(r, agent, i, v))
-            n++;
-        else
-            bad++;
-    }
-    if (stale)
-        *stale = bad;
-    return n;
-}
-
-/* May come out too low, when a child is between its count and its token; never too high. Too low
- * costs a search. */
-void dgon_busy_recount(dgon_registry *r, uint32_t agent)
-{
-    _Atomic uint64_t *busy = &dgon_agent_at(r, agent)->busy;
-    uint64_t w = dgon_get(busy);
-    uint32_t n = dgon_tokens_count(r, agent, NULL);
-    if (n != dgon_count_of(w))
-        (void)dgon_cas(busy, w, (w & ~0xffffffffull) + (1ull << 32) + n);
-}
-
-static uint32_t token_put(dgon_registry *r, uint32_t agent, uint32_t slots, uint64_t token)
-{
-    _Atomic uint64_t *t = dgon_tokens_at(r, agent);
-    uint32_t from = atomic_load_explicit(&dgon_agent_at(r, agent)->next, memory_order_relaxed);
-    if (from >= slots)
-        from = 0;
-    for (uint32_t k = 0; k < slots; k++) {
-        uint32_t i = from + k < slots ? from + k : from + k - slots;
-        if (atomic_load_explicit(&t[i], memory_order_relaxed) == 0 && dgon_cas(&t[i], 0, token))
-            return i;
-    }
-    for (uint32_t i = 0; i < slots; i++) {
-        uint64_t old = dgon_get(&t[i]);
-        if (!dgon_token_valid(r, agent, i, old) && dgon_cas(&t[i], old, token))
-            return i;
-    }
-    return DGON_NONE;
-}
-
-/* Index of the slot reserved; DGON_NONE: none is free after all. */
-static uint32_t reserve(dgon_registry *r, uint32_t agent, uint64_t token)
-{
-    _Atomic uint64_t *busy = &dgon_agent_at(r, agent)->busy;
-    uint32_t slots = dgon_slots(r, agent);
-    uint32_t i = DGON_NONE;
-    bool hint_said_free = dgon_count_up(busy) < slots;
-    if (hint_said_free)
-        i = token_put(r, agent, slots, token);
-    if (i != DGON_NONE)
-        return i;
-    dgon_count_down(busy, 1);
-    if (hint_said_free)
-        dgon_busy_recount(r, agent);
-    return DGON_NONE;
-}
-
-static void unreserve(dgon_registry *r, uint32_t agent, uint32_t index, uint64_t token)
-{
-    dgon_layout_agent *a = dgon_agent_at(r, agent);
-    (void)dgon_cas(&dgon_tokens_at(r, agent)[index], token, 0);
-    atomic_store_explicit(&a->next, index, memory_order_relaxed);
-    dgon_count_down(&a->busy, 1);
-}
-
-void dgon_token_return(dgon_registry *r, uint32_t agent, uint32_t slot, dgon_jobw was)
-{
-    _Atomic uint64_t *t = dgon_tokens_at(r, agent);
-    uint32_t high = dgon_slots_high(r, agent);
-    for (uint32_t i = was.stamp; i < high; i += 256) {
-        uint64_t v = dgon_get(&t[i]);
-        if (v != 0 && dgon_token_slot(v) == slot && dgon_token_gen(v) == was.gen) {
-            unreserve(r, agent, i, v);
-            return;
-        }
-    }
-    dgon_count_down(&dgon_agent_at(r, agent)->busy, 1);
-}
-
 /* ---- candidates ---- */
 
 bool dgon_excluded(const dgon_registry *r, uint32_t slot, uint32_t agent)
@@ -273,38 +169,49 @@ static bool job_fits(const dgon_registry *r, uint32_t slot, uint32_t model, cons
 }
 
 typedef struct waiter {
-    uint32_t slot; /* DGON_NONE: none */
-    uint64_t arrival, word;
+    uint32_t slot, queue; /* DGON_NONE: none */
+    uint64_t last, arrival, word;
 } waiter;
 
-/* Among the slots below `end`: the oldest waiting job of the model that fits and came before
- * `best`; else `best`. */
-static waiter older(const dgon_registry *r, uint32_t model, const fits *f, uint32_t end,
-                    waiter best)
+/* Among the slots below `end`: the waiting job of the model that fits and is before `best`, whose
+ * user had his last turn before the others'; of one user's the oldest. Else `best`. */
+static waiter earlier(const dgon_registry *r, uint32_t model, const fits *f, uint32_t end,
+                      waiter best)
 {
+    uint64_t now = dgon_get(&r->head->dispatches);
     for (uint32_t i = 0; i < end; i++) {
         uint64_t w = atomic_load_explicit(&r->job_word[i], memory_order_acquire);
-        if ((w >> 33 & 7) != DGON_JOB_QUEUED ||
-            atomic_load_explicit(&r->job_model[i], memory_order_relaxed) != model)
+        uint32_t queue = dgon_job_queue(r, i);
+        if ((w >> 33 & 7) != DGON_JOB_QUEUED || dgon_queue_model(queue) != model)
             continue;
         uint64_t arrival = atomic_load_explicit(&r->arrival[i], memory_order_relaxed);
-        if (arrival >= best.arrival || dgon_jobw_of(w).gone || !job_fits(r, i, model, f))
+        uint64_t last = best.last; /* of the same user not looked up again: it may just change */
+        if (queue == best.queue) {
+            if (arrival >= best.arrival)
+                continue;
+        } else {
+            last = dgon_turn_last(r, dgon_queue_turn(queue), now);
+            if (last > best.last || (last == best.last && arrival >= best.arrival))
+                continue;
+        }
+        if (dgon_jobw_of(w).gone || !job_fits(r, i, model, f))
             continue;
-        best = (waiter){.slot = i, .arrival = arrival, .word = w};
+        best = (waiter){.slot = i, .queue = queue, .last = last, .arrival = arrival, .word = w};
     }
     return best;
 }
 
-/* The oldest waiting job of the model that fits; *word as it was seen. A job may have come into a
- * slot that we had passed already, before the one that we then found: so what lies below that one
- * is looked at again, until nothing older is there. */
-static uint32_t oldest(const dgon_registry *r, uint32_t model, const fits *f, uint64_t *word)
+/* The waiting job of the model that is next among those that fit; *word as it was seen. A job may
+ * have come into a slot that we had passed already, before the one that we then found: so what lies
+ * below that one is looked at again, until nothing earlier is there. */
+static uint32_t next_job(const dgon_registry *r, uint32_t model, const fits *f, uint64_t *word)
 {
-    waiter none = {.slot = DGON_NONE, .arrival = UINT64_MAX};
-    waiter best = older(r, model, f, dgon_job_high(r), none);
+    waiter none = {
+        .slot = DGON_NONE, .queue = DGON_NONE, .last = UINT64_MAX, .arrival = UINT64_MAX};
+    waiter best = earlier(r, model, f, dgon_job_high(r), none);
     for (uint32_t last = DGON_NONE; best.slot != last && best.slot != DGON_NONE;) {
         last = best.slot;
-        best = older(r, model, f, last, best);
+        best = earlier(r, model, f, last, best);
     }
     *word = best.word;
     return best.slot;
@@ -379,7 +286,7 @@ static void undo_dead_link(dgon_registry *r, uint32_t slot, uint64_t w, const ch
         uint64_t next;
         atomic_store(&dgon_job_at(r, slot)->agent, c->agent);
         if (dgon_job_move(r, slot, w, DGON_JOB_FINISH, &next)) {
-            unreserve(r, c->agent, index, token);
+            dgon_token_unreserve(r, c->agent, index, token);
             if (dgon_jobw_of(next).phase == DGON_JOB_DONE)
                 dgon_registry_notify(r, j.child, slot);
             return;
@@ -399,11 +306,12 @@ static uint64_t now_us(void)
 static outcome bind(dgon_registry *r, uint32_t me, uint32_t slot, uint32_t model, uint64_t w)
 {
     dgon_jobw j = dgon_jobw_of(w);
+    uint32_t queue = dgon_job_queue(r, slot); /* before another job has the slot */
     choice c;
     if (!choose(r, slot, model, j.child, &c))
         return NO_ROOM;
     uint64_t token = dgon_token(me, slot, j.gen);
-    uint32_t index = reserve(r, c.agent, token);
+    uint32_t index = dgon_token_reserve(r, c.agent, token);
     if (index == DGON_NONE)
         return LOST;
     int phase = dgon_job_next((dgon_job_phase)j.phase, &j.gone, DGON_JOB_BIND);
@@ -414,12 +322,14 @@ static outcome bind(dgon_registry *r, uint32_t me, uint32_t slot, uint32_t model
                     .link = c.link,
                     .stamp = index & 0xff};
     if (phase < 0 || !dgon_cas(&r->job_word[slot], w, dgon_jobw_pack(to))) {
-        unreserve(r, c.agent, index, token);
+        dgon_token_unreserve(r, c.agent, index, token);
         return LOST;
     }
     atomic_store_explicit(&dgon_job_at(r, slot)->bound_us, now_us(), memory_order_relaxed);
     dgon_count_down(&r->waiting[model], 1);
-    dgon_set(&dgon_agent_at(r, c.agent)->last, atomic_fetch_add(&r->head->dispatches, 1) + 1);
+    uint64_t number = atomic_fetch_add(&r->head->dispatches, 1) + 1;
+    dgon_set(&dgon_agent_at(r, c.agent)->last, number);
+    dgon_set(&r->turns[dgon_queue_turn(queue)], number);
     uint64_t now = dgon_get(&r->link_word[c.link]);
     if (!dgon_linkw_up(now) || dgon_linkw_gen(now) != dgon_linkw_gen(c.word))
         undo_dead_link(r, slot, dgon_jobw_pack(to), &c, index, token);
@@ -439,7 +349,7 @@ static uint32_t dispatch(dgon_registry *r, uint32_t me, uint32_t model, uint32_t
     while (n < limit && lost < LOST_MAX && dgon_count_of(dgon_get(&r->waiting[model])) != 0) {
         fits f = agents_with_room(r, model);
         uint64_t w = 0;
-        uint32_t slot = f.n ? oldest(r, model, &f, &w) : DGON_NONE;
+        uint32_t slot = f.n ? next_job(r, model, &f, &w) : DGON_NONE;
         if (slot == DGON_NONE)
             break;
         if (bind(r, me, slot, model, w) == BOUND) {
@@ -473,7 +383,7 @@ static uint32_t oldest_model(const dgon_registry *r, const uint64_t *set)
     uint64_t best_arrival = UINT64_MAX;
     for (uint32_t i = 0; i < high; i++) {
         uint64_t w = atomic_load_explicit(&r->job_word[i], memory_order_acquire);
-        uint32_t m = atomic_load_explicit(&r->job_model[i], memory_order_relaxed);
+        uint32_t m = dgon_queue_model(dgon_job_queue(r, i));
         if ((w >> 33 & 7) != DGON_JOB_QUEUED || m >= r->conf.models ||
             !(set[m / 64] & 1ull << (m % 64)))
             continue;

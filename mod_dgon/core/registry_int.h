@@ -29,8 +29,8 @@ struct dgon_registry {
     dgon_layout at;
     dgon_layout_head *head;
     dgon_names model_names, agent_names, metric_names;
-    _Atomic uint64_t *link_word, *job_word, *arrival, *waiting, *used;
-    _Atomic uint32_t *job_model;
+    _Atomic uint64_t *link_word, *job_word, *arrival, *waiting, *used, *turns;
+    _Atomic uint32_t *job_queue;
     uint32_t *surplus; /* audit: smallest surplus of each waiting count over the last rounds */
     uint32_t *idle;    /* audit: rounds in which a model's name had no user */
     uint32_t round;
@@ -273,6 +273,30 @@ static inline bool dgon_ref_ok(const dgon_registry *r, dgon_job_ref ref)
     return ref.slot < r->conf.jobs && ref.gen != 0 && ref.gen <= DGON_JOB_GEN_MASK;
 }
 
+static inline uint32_t dgon_job_queue(const dgon_registry *r, uint32_t slot)
+{
+    return atomic_load_explicit(&r->job_queue[slot], memory_order_relaxed);
+}
+static inline uint32_t dgon_queue_model(uint32_t queue)
+{
+    return queue & 0xffff;
+}
+static inline uint32_t dgon_queue_turn(uint32_t queue)
+{
+    return queue >> 16 & (DGON_LAYOUT_TURNS - 1);
+}
+/* Number of the last dispatch; what lies far after `now` is rubbish. */
+static inline uint64_t dgon_turn_last(const dgon_registry *r, uint32_t turn, uint64_t now)
+{
+    uint64_t last = atomic_load_explicit(&r->turns[turn], memory_order_relaxed);
+    return last <= now + UINT32_MAX ? last : 0;
+}
+
+/* ---- registry_turns.c ---- */
+uint32_t dgon_turn_queue(uint32_t user, uint32_t model);
+/* 1 = next, if nobody comes and all waiting jobs fit the same slots. */
+uint32_t dgon_turn_place(const dgon_registry *r, uint32_t slot);
+
 /* ---- registry_names.c ---- */
 uint32_t dgon_names_mark(const dgon_names *t); /* entries at and above were never used */
 uint32_t dgon_names_find(const dgon_names *t, const char *s, size_t n, uint64_t *word);
@@ -293,6 +317,9 @@ bool dgon_token_valid(dgon_registry *r, uint32_t agent, uint32_t index, uint64_t
 /* Valid tokens of the agent, counted; *stale (may be NULL) the others. */
 uint32_t dgon_tokens_count(dgon_registry *r, uint32_t agent, uint32_t *stale);
 void dgon_busy_recount(dgon_registry *r, uint32_t agent);
+/* Index of the slot reserved; DGON_NONE: none is free after all. */
+uint32_t dgon_token_reserve(dgon_registry *r, uint32_t agent, uint64_t token);
+void dgon_token_unreserve(dgon_registry *r, uint32_t agent, uint32_t index, uint64_t token);
 /* Gives back the token of a job that has left its link. */
 void dgon_token_return(dgon_registry *r, uint32_t agent, uint32_t slot, dgon_jobw was);
 /* Binds waiting jobs of every model to free slots, oldest first, until none fits. `me`: the child

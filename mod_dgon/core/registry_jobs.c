@@ -6,7 +6,7 @@
 
 uint32_t dgon_job_model(const dgon_registry *r, uint32_t slot)
 {
-    uint32_t m = atomic_load_explicit(&r->job_model[slot], memory_order_relaxed);
+    uint32_t m = dgon_queue_model(dgon_job_queue(r, slot));
     return m < r->conf.models ? m : DGON_NONE;
 }
 
@@ -82,7 +82,11 @@ static void fill(dgon_registry *r, uint32_t slot, dgon_job_spec *spec)
     if (spec->arrival == 0)
         spec->arrival = atomic_fetch_add(&r->head->ticket, 1) + 1;
     atomic_store_explicit(&r->arrival[slot], spec->arrival, memory_order_relaxed);
-    atomic_store_explicit(&r->job_model[slot], spec->model, memory_order_relaxed);
+    uint32_t queue = dgon_turn_queue(spec->user, spec->model);
+    atomic_store_explicit(&r->job_queue[slot], queue, memory_order_relaxed);
+    if (spec->again)
+        dgon_set(&r->turns[dgon_queue_turn(queue)], 0);
+    spec->again = false;
     for (uint32_t i = 0; i < DGON_REGISTRY_EXCLUDE_MAX; i++)
         atomic_store_explicit(&j->exclude[i], spec->exclude[i], memory_order_relaxed);
     atomic_store_explicit(&j->agent, DGON_NONE, memory_order_relaxed);
@@ -141,14 +145,14 @@ static bool anybody_left(const dgon_registry *r, uint32_t slot, uint32_t model)
     return false;
 }
 
-/* 1 = next. Exact, by a scan. */
-static uint32_t place_in_queue(dgon_registry *r, uint32_t slot, uint32_t model)
+/* How many came before, and itself. By a scan. */
+static uint32_t arrived_as(dgon_registry *r, uint32_t slot, uint32_t model)
 {
     uint64_t mine = atomic_load(&r->arrival[slot]);
     uint32_t n = 1, high = dgon_job_high(r);
     for (uint32_t i = 0; i < high; i++) {
         if (dgon_jobw_of(dgon_get(&r->job_word[i])).phase != DGON_JOB_QUEUED || i == slot ||
-            atomic_load_explicit(&r->job_model[i], memory_order_relaxed) != model)
+            dgon_queue_model(dgon_job_queue(r, i)) != model)
             continue;
         n += atomic_load_explicit(&r->arrival[i], memory_order_relaxed) < mine;
     }
@@ -178,7 +182,7 @@ dgon_status dgon_registry_submit(dgon_registry *r, dgon_job_ref ref, uint32_t qu
     if (dgon_count_of(dgon_get(&r->waiting[model])) == 0)
         (void)dgon_count_up(&r->waiting[model]); /* an auditor took us for a leftover */
     if (dgon_count_of(dgon_get(&r->waiting[model])) <= queue_max ||
-        place_in_queue(r, ref.slot, model) <= queue_max ||
+        arrived_as(r, ref.slot, model) <= queue_max ||
         !dgon_job_move(r, ref.slot, w, DGON_JOB_WITHDRAW, &w))
         return DGON_OK;
     dgon_count_down(&r->waiting[model], 1);
@@ -210,15 +214,15 @@ void dgon_job_drop(dgon_registry *r, uint32_t slot, uint64_t w)
 
 uint64_t dgon_registry_bound_us(dgon_registry *r, dgon_job_ref ref)
 {
-    return dgon_ref_ok(r, ref) ? atomic_load_explicit(&dgon_job_at(r, ref.slot)->bound_us,
-                                                      memory_order_relaxed)
-                               : 0;
+    return dgon_ref_ok(r, ref)
+               ? atomic_load_explicit(&dgon_job_at(r, ref.slot)->bound_us, memory_order_relaxed)
+               : 0;
 }
 
 bool dgon_registry_cancel_asked(dgon_registry *r, dgon_job_ref ref)
 {
-    return dgon_ref_ok(r, ref) && atomic_load_explicit(&dgon_job_at(r, ref.slot)->cancel,
-                                                       memory_order_relaxed) == ref.gen;
+    return dgon_ref_ok(r, ref) &&
+           atomic_load_explicit(&dgon_job_at(r, ref.slot)->cancel, memory_order_relaxed) == ref.gen;
 }
 
 void dgon_registry_release(dgon_registry *r, dgon_job_ref ref)
@@ -258,7 +262,7 @@ uint32_t dgon_registry_position(dgon_registry *r, dgon_job_ref ref)
     uint32_t model = dgon_job_model(r, ref.slot);
     if (j.gen != ref.gen || j.phase != DGON_JOB_QUEUED || model == DGON_NONE)
         return 0;
-    return place_in_queue(r, ref.slot, model);
+    return dgon_turn_place(r, ref.slot);
 }
 
 /* A job's two rings meet in the middle of a page, and each starts on its side of that middle: of a

@@ -195,6 +195,26 @@ void dgon_registry_link_drain(dgon_registry *r, uint32_t link)
         (void)dgon_cas(&r->link_word[link], w, to_state(w, DGON_LINK_DRAINING));
 }
 
+static bool could_take(const dgon_registry *r, uint32_t link, uint32_t agent, uint32_t slot)
+{
+    dgon_jobw j = dgon_jobw_of(dgon_get(&r->job_word[slot]));
+    uint32_t model = dgon_job_model(r, slot);
+    return j.phase == DGON_JOB_QUEUED && !j.gone && model != DGON_NONE &&
+           dgon_get(&dgon_offers_at(r, model)[link / 64]) & 1ull << (link % 64) &&
+           !dgon_excluded(r, slot, agent) && dgon_job_suits(r, slot, link, model);
+}
+
+uint32_t dgon_registry_link_waiting(dgon_registry *r, uint32_t link)
+{
+    uint32_t agent = is_up(r, link) ? dgon_link_agent(r, link) : DGON_NONE;
+    if (agent == DGON_NONE || dgon_agent_held(r, agent))
+        return 0;
+    uint32_t n = 0, most = dgon_slots_high(r, agent), high = dgon_job_high(r);
+    for (uint32_t i = 0; i < high && n < most; i++)
+        n += could_take(r, link, agent, i);
+    return n;
+}
+
 void dgon_registry_link_close(dgon_registry *r, uint32_t link)
 {
     if (link >= r->conf.links)

@@ -95,17 +95,25 @@ dgon_status dgon_registry_link_models(dgon_registry *r, uint32_t link, const dgo
     return st;
 }
 
-/* What a link says about the model; 0: nothing. */
-static uint64_t offer_of(const dgon_registry *r, uint32_t link, uint32_t model)
+/* What a link says about the model. False: nothing; *o is then 0. */
+static bool find_offer(const dgon_registry *r, uint32_t link, uint32_t model, uint64_t *o)
 {
     const dgon_layout_link *l = dgon_link_at(r, link);
     uint32_t n = dgon_capped(atomic_load(&l->offers), DGON_WIRE_MODELS_MAX);
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t o = dgon_get(&l->offer[i]);
-        if (offer_model(o) == model)
-            return o;
+        *o = dgon_get(&l->offer[i]);
+        if (offer_model(*o) == model)
+            return true;
     }
-    return 0;
+    *o = 0;
+    return false;
+}
+
+static uint64_t offer_of(const dgon_registry *r, uint32_t link, uint32_t model)
+{
+    uint64_t o;
+    (void)find_offer(r, link, model, &o);
+    return o;
 }
 
 static uint32_t offer_context(uint64_t o)
@@ -130,6 +138,18 @@ bool dgon_link_can(const dgon_registry *r, uint32_t link, uint32_t model, uint32
     uint64_t o = offer_of(r, link, model);
     return (offer_caps(o) >> DGON_CAP_LACKS & need) == 0 &&
            (offer_context(o) == 0 || context <= offer_context(o));
+}
+
+bool dgon_registry_is_cold(dgon_registry *r, dgon_job_ref ref)
+{
+    if (!dgon_ref_ok(r, ref))
+        return false;
+    dgon_jobw j = dgon_jobw_of(dgon_get(&r->job_word[ref.slot]));
+    uint32_t model = dgon_job_model(r, ref.slot);
+    if (j.gen != ref.gen || !dgon_jobw_on_link(j) || j.link >= r->conf.links || model == DGON_NONE)
+        return false;
+    uint64_t o;
+    return find_offer(r, j.link, model, &o) && !dgon_offer_of(o).loaded;
 }
 
 uint32_t dgon_registry_model_needs(dgon_registry *r, uint32_t model, uint32_t caps)

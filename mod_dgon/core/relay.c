@@ -156,16 +156,21 @@ static dgon_status emit(dgon_chat *c, const dgon_chat_sink *to, bool last)
     return DGON_DONE;
 }
 
+/* The backend's error is noted: another agent may be asked as long as nothing went out. */
+static dgon_status refused(dgon_chat *c)
+{
+    c->error.retryable = c->error.retryable && c->roles == 0;
+    return DGON_EBACKEND;
+}
+
 static dgon_status event(dgon_chat *c, dgon_op op, dgon_buf *out, const dgon_sse_event *ev,
                          json_t *root, const dgon_chat_sink *to)
 {
     char name[DGON_RELAY_NAME_MAX + 1];
     if (!json_is_object(root) || !name_of(ev, root, name))
         return DGON_EJSON;
-    if (is_error(c, name, ev, root)) {
-        c->error.retryable = c->error.retryable && c->roles == 0;
-        return DGON_EBACKEND;
-    }
+    if (is_error(c, name, ev, root))
+        return refused(c);
     usage_of(c, root);
     bool last = is_last(op, name);
     dgon_buf_reset(out);
@@ -240,10 +245,8 @@ static dgon_status line(dgon_chat *c, const char *p, size_t n, json_t *root,
 {
     if (!json_is_object(root))
         return DGON_EJSON;
-    if (dgon_openai_error_in(&c->error, 0, root)) {
-        c->error.retryable = c->error.retryable && c->roles == 0;
-        return DGON_EBACKEND;
-    }
+    if (dgon_openai_error_in(&c->error, 0, root))
+        return refused(c);
     usage_of(c, root);
     dgon_buf_reset(to->out);
     dgon_status s = put_data(c, to->out, p, n, root);

@@ -28,6 +28,8 @@ typedef struct ctl_command {
 
 /* ctl_agent.c */
 int ctl_agent(const ctl *c, int argc, char **argv);
+/* ctl_agent_list.c: what is in the file, and what the gateway knows of it, if it answers. */
+int ctl_agent_list(const ctl *c, const char *file);
 
 /* Writes "dgonctl: …" to stderr and gives `code` back. */
 int ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -39,8 +41,8 @@ int ctl_usage(const char *command, const char *why);
 /* Asks the gateway; takes the question over. CTL_OK: *answer is the caller's. Else it was said what
  * is wrong. */
 int ctl_ask(const ctl *c, json_t *question, json_t **answer);
-/* Asks over HTTP what is answered in lines, and calls fn for each as it comes, which borrows it;
- * takes the question over. */
+/* Asks what is answered in lines, and calls fn for each as it comes, which borrows it; takes the
+ * question over. */
 int ctl_ask_lines(const ctl *c, json_t *question, void (*fn)(void *user, json_t *line), void *user);
 /* {"do":what}, asked; with --json printed as it is, and *answer is NULL. */
 int ctl_ask_for(const ctl *c, const char *what, json_t **answer);

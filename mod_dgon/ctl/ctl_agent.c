@@ -1,5 +1,5 @@
 /* dgonctl agent: who may come in as an agent. Works on the gateway's DgonAgentFile, which the
- * gateway watches; no gateway needs to run. */
+ * gateway watches; no gateway needs to run. ctl_agent_list.c has the list. */
 #include "ctl.h"
 
 #include "dgon/agents_file.h"
@@ -14,8 +14,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#define FINGERPRINT 16 /* digits of it that people compare */
 
 typedef struct options {
     const ctl *ctl;
@@ -132,75 +130,6 @@ static int invite(const options *o)
     return rc;
 }
 
-/* ---- list ---- */
-
-static void list_json(const dgon_agents *a, int64_t now)
-{
-    char hex[DGON_HASH_HEX_SIZE], created[DGON_AGENTS_TIME], expires[DGON_AGENTS_TIME];
-    (void)printf("{\"agents\":[");
-    for (uint32_t i = 0; i < a->count; i++) {
-        const dgon_agents_entry *e = &a->entries[i];
-        dgon_hash_hex(hex, e->key, sizeof e->key);
-        dgon_agents_time(created, e->created);
-        (void)printf("%s{\"id\":\"%s\",\"created\":\"%s\",\"by\":\"%s\",\"fingerprint\":\"%s\","
-                     "\"os\":\"%s\",\"version\":\"%s\",\"rotating\":%s}",
-                     i > 0 ? "," : "", e->id, created, e->by, hex, e->os, e->version,
-                     e->rotate || e->has_next ? "true" : "false");
-    }
-    (void)printf("],\"invitations\":[");
-    for (uint32_t i = 0, n = 0; i < a->invite_count; i++) {
-        const dgon_agents_invite *v = &a->invites[i];
-        if (now >= v->expires)
-            continue;
-        dgon_agents_time(created, v->created);
-        dgon_agents_time(expires, v->expires);
-        (void)printf("%s{\"name\":\"%s\",\"created\":\"%s\",\"expires\":\"%s\",\"by\":\"%s\","
-                     "\"uses\":%" PRIu32 "}",
-                     n++ > 0 ? "," : "", v->id, created, expires, v->by, v->uses);
-    }
-    (void)printf("]}\n");
-}
-
-static void list_text(const dgon_agents *a, int64_t now)
-{
-    char hex[DGON_HASH_HEX_SIZE], t[DGON_AGENTS_TIME];
-    if (a->count > 0)
-        (void)printf("%-24s %-20s %-16s %-18s %s\n", "AGENT", "JOINED", "INVITED BY", "FINGERPRINT",
-                     "ON");
-    for (uint32_t i = 0; i < a->count; i++) {
-        const dgon_agents_entry *e = &a->entries[i];
-        dgon_hash_hex(hex, e->key, sizeof e->key);
-        dgon_agents_time(t, e->created);
-        (void)printf("%-24s %-20s %-16s %.*s   %s %s%s\n", e->id, t, e->by, FINGERPRINT, hex, e->os,
-                     e->version, e->rotate || e->has_next ? " (gets a new key)" : "");
-    }
-    for (uint32_t i = 0; i < a->invite_count; i++) {
-        const dgon_agents_invite *v = &a->invites[i];
-        if (now >= v->expires)
-            continue;
-        dgon_agents_time(t, v->expires);
-        (void)printf("invitation by %s, open until %s, for %" PRIu32 " agent%s%s%s\n", v->by, t,
-                     v->uses, v->uses == 1 ? "" : "s", v->id[0] != '\0' ? " as " : "", v->id);
-    }
-}
-
-static int list(const options *o)
-{
-    char why[DGON_FILE_WHY];
-    dgon_agents a;
-    int64_t now = (int64_t)time(NULL);
-    dgon_agents_init(&a);
-    dgon_status s = dgon_agents_load(&a, o->file, NULL, why);
-    if (s != DGON_OK && s != DGON_ENOTFOUND)
-        return ctl_fail(CTL_FAILED, "%s", why);
-    if (o->ctl->json)
-        list_json(&a, now);
-    else
-        list_text(&a, now);
-    dgon_agents_fini(&a);
-    return CTL_OK;
-}
-
 /* ---- rename, revoke, rotate ---- */
 
 typedef struct names {
@@ -257,7 +186,7 @@ static int run(const options *o, int argc, char **argv)
     if (strcmp(verb, "invite") == 0)
         return argc == 1 ? invite(o) : wrong("invite takes options only");
     if (strcmp(verb, "list") == 0)
-        return argc == 1 ? list(o) : wrong("list takes no names");
+        return argc == 1 ? ctl_agent_list(o->ctl, o->file) : wrong("list takes no names");
     if (strcmp(verb, "rename") == 0)
         return argc == 3 ? change(o, do_rename, n, "is its name now; its link follows at once")
                          : wrong("rename ID NEW");

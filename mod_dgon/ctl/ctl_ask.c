@@ -50,26 +50,28 @@ static bool send_line(int fd, const char *text)
     return send(fd, "\n", 1, MSG_NOSIGNAL) == 1;
 }
 
-static bool receive(int fd, dgon_buf *in)
+/* Up to the end of the answer; fn takes it piece by piece, as curl's callbacks do. */
+static int receive(const ctl *c, int fd, curl_write_callback fn, void *user)
 {
     char piece[65536];
     for (;;) {
         ssize_t n = read(fd, piece, sizeof piece);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
-            return n == 0;
-        if (dgon_buf_add(in, piece, (size_t)n) != DGON_OK) {
-            errno = EMSGSIZE;
-            return false;
-        }
+        if (n == 0)
+            return CTL_OK;
+        if (n < 0 || fn(piece, 1, (size_t)n, user) != (size_t)n)
+            return ctl_fail(CTL_UNREACHED, "the answer broke off: %s: %s", c->socket,
+                            n < 0 ? strerror(errno) : "too much, or nothing of ours");
     }
 }
 
-static int ask_socket(const ctl *c, const char *question, dgon_buf *in)
+/* silent_s: how long nothing may come. */
+static int ask_socket(const ctl *c, const char *question, int silent_s, curl_write_callback fn,
+                      void *user)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    const struct timeval wait = {.tv_sec = WAIT_S};
+    const struct timeval wait = {.tv_sec = silent_s};
     if (strlen(c->socket) >= sizeof at.sun_path)
         return ctl_fail(CTL_USAGE, "--socket: the path is too long");
     (void)snprintf(at.sun_path, sizeof at.sun_path, "%s", c->socket);
@@ -78,10 +80,9 @@ static int ask_socket(const ctl *c, const char *question, dgon_buf *in)
         return unreached(c);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
-    int code = CTL_OK;
-    if (connect(fd, (const struct sockaddr *)&at, sizeof at) != 0 || !send_line(fd, question) ||
-        !receive(fd, in))
-        code = unreached(c);
+    int code = connect(fd, (const struct sockaddr *)&at, sizeof at) != 0 || !send_line(fd, question)
+                   ? unreached(c)
+                   : receive(c, fd, fn, user);
     (void)close(fd);
     return code;
 }
@@ -137,11 +138,6 @@ static int post(const ctl *c, const char *question, bool lines, curl_write_callb
     return CTL_OK;
 }
 
-static int ask_url(const ctl *c, const char *question, dgon_buf *in)
-{
-    return post(c, question, false, take, in);
-}
-
 /* ---- both ---- */
 
 static int code_of(const json_t *error)
@@ -160,7 +156,8 @@ int ctl_ask(const ctl *c, json_t *question, json_t **answer)
     if (text == NULL)
         return no_memory();
     dgon_buf_init(&in, ANSWER_MAX);
-    int code = c->url != NULL ? ask_url(c, text, &in) : ask_socket(c, text, &in);
+    int code =
+        c->url != NULL ? post(c, text, false, take, &in) : ask_socket(c, text, WAIT_S, take, &in);
     free(text);
     if (code == CTL_OK) {
         *answer = json_loadb(in.data != NULL ? in.data : "", in.len, 0, NULL);
@@ -215,9 +212,11 @@ int ctl_ask_lines(const ctl *c, json_t *question, void (*fn)(void *user, json_t 
     if (text == NULL)
         return no_memory();
     dgon_ndjson_init(&r.split, LINE_BYTES, on_line, &r);
-    int code = post(c, text, true, take_lines, &r);
+    int code = c->url != NULL ? post(c, text, true, take_lines, &r)
+                              : ask_socket(c, text, SILENT_S, take_lines, &r);
     if (code == CTL_OK && dgon_ndjson_end(&r.split) != DGON_OK)
-        code = ctl_fail(CTL_UNREACHED, "what answers at %s is no gateway of ours", c->url);
+        code = ctl_fail(CTL_UNREACHED, "what answers at %s is no gateway of ours",
+                        c->url != NULL ? c->url : c->socket);
     dgon_ndjson_fini(&r.split);
     free(text);
     return r.code != CTL_OK ? r.code : code;

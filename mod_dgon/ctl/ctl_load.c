@@ -101,8 +101,6 @@ int ctl_load(const ctl *c, int argc, char **argv)
         return ctl_usage(argv[0], argc < 2 ? "the model's name is missing" : "too much is said");
     if ((end != NULL && (*end != '\0' || end == argv[3])) || agents < 1 || agents > AGENTS_MAX)
         return ctl_usage(argv[0], "--agents is a number from 1 to 64");
-    if (c->url == NULL)
-        return ctl_usage(argv[0], "it goes by --url only: the socket has one answer to a question");
     view v = {.json = c->json, .live = !c->json && isatty(STDOUT_FILENO), .agents = json_object()};
     int code = ctl_ask_lines(c,
                              json_pack("{s:s, s:s, s:i}", "do", "load", "model_name", argv[1],

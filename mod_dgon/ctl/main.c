@@ -15,14 +15,14 @@ static const ctl_command commands[] = {
     {"drain", "AGENT", "no new jobs for it; what runs goes on", ctl_drain},
     {"undrain", "AGENT", "it gets jobs again", ctl_drain},
     {"cancel", "JOB", "ends it, and tells its client so", ctl_cancel},
-    {"load", "MODEL [--agents N]", "N agents load it; needs --url", ctl_load},
+    {"load", "MODEL [--agents N]", "N agents load it", ctl_load},
     {"check", "", "what of the configuration will not hold", ctl_check},
     {"key", "add|list|revoke|rotate [ID] [OPTIONS]",
      "API keys: --expires 90d|DATE --models a,b* --comment TEXT --file F", ctl_key},
     {"agent",
      "invite|list|rename|revoke|rotate [ID [NEW]] [--name ID] [--expires 1h] [--uses N] "
      "[--gateway URL] [--file FILE]",
-     "who may come in as an agent", ctl_agent},
+     "who may come in as an agent; list: and who is connected", ctl_agent},
     {NULL, NULL, NULL, NULL},
 };
 

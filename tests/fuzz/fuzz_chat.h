@@ -104,6 +104,23 @@ static inline void fuzz_chat_init(fuzz_chat *f, bool stream, bool usage)
     dgon_buf_init(&f->text, DGON_CHAT_ANSWER_MAX);
 }
 
+/* Each line of p in a block of its own size, until fn says otherwise than DGON_OK. */
+static inline dgon_status fuzz_lines(const char *p, size_t n,
+                                     dgon_status (*fn)(void *user, const char *p, size_t n),
+                                     void *user)
+{
+    dgon_status s = DGON_OK;
+    for (size_t at = 0; at < n && s == DGON_OK;) {
+        const char *nl = memchr(p + at, '\n', n - at);
+        size_t len = nl != NULL ? (size_t)(nl - p) - at : n - at;
+        char *exact = fuzz_copy(p + at, len);
+        s = fn(user, exact, len);
+        free(exact);
+        at += len + 1;
+    }
+    return s;
+}
+
 static inline void fuzz_error_sound(const dgon_error *e)
 {
     dgon_buf b;

@@ -26,43 +26,46 @@ static void request(dgon_op op, const char *p, size_t n)
     dgon_buf_fini(&b);
 }
 
+typedef struct lines {
+    dgon_ollama_front front;
+    dgon_buf out;
+    unsigned ends;
+} lines;
+
 static dgon_status on_line(void *user, const char *p, size_t n)
 {
-    unsigned *ends = user;
+    lines *l = user;
     json_t *t = fuzz_line(p, n);
-    FUZZ_ASSERT(*ends == 0); /* nothing behind the last line */
-    *ends += json_is_true(json_object_get(t, "done"));
+    FUZZ_ASSERT(l->ends == 0); /* nothing behind the last line */
+    l->ends += json_is_true(json_object_get(t, "done"));
     json_decref(t);
     return DGON_OK;
+}
+
+static dgon_status chunk(void *user, const char *p, size_t n)
+{
+    lines *l = user;
+    return dgon_ollama_front_chunk(&l->front, &l->out, p, n, on_line, l);
 }
 
 static void stream(dgon_op op, const char *p, size_t n)
 {
     static dgon_chat c;
-    dgon_ollama_front f;
-    dgon_buf out, end;
-    dgon_status s = DGON_OK;
-    unsigned ends = 0;
+    lines l = {.ends = 0};
+    dgon_buf end;
     FUZZ_ASSERT(dgon_chat_init(&c, "oll-1", "pub", 1, true, false) == DGON_OK);
-    dgon_ollama_front_init(&f, &c, op, true);
-    dgon_buf_init(&out, 1u << 24);
+    dgon_ollama_front_init(&l.front, &c, op, true);
+    dgon_buf_init(&l.out, 1u << 24);
     dgon_buf_init(&end, DGON_WIRE_FINAL_MAX);
-    for (size_t at = 0; at < n && s == DGON_OK;) {
-        const char *nl = memchr(p + at, '\n', n - at);
-        size_t len = nl != NULL ? (size_t)(nl - p) - at : n - at;
-        char *exact = fuzz_copy(p + at, len);
-        s = dgon_ollama_front_chunk(&f, &out, exact, len, on_line, &ends);
-        free(exact);
-        at += len + 1;
-    }
+    dgon_status s = fuzz_lines(p, n, chunk, &l);
     if (s == DGON_OK)
-        s = dgon_ollama_front_end(&f, &out, on_line, &ends);
+        s = dgon_ollama_front_end(&l.front, &l.out, on_line, &l);
     bool whole = dgon_chat_end(&c, &end) == DGON_OK;
-    FUZZ_ASSERT(whole == (ends == 1));
+    FUZZ_ASSERT(whole == (l.ends == 1));
     if (!whole)
         fuzz_error_sound(&c.error);
-    dgon_ollama_front_fini(&f);
-    dgon_buf_fini(&out);
+    dgon_ollama_front_fini(&l.front);
+    dgon_buf_fini(&l.out);
     dgon_buf_fini(&end);
 }
 

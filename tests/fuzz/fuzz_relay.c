@@ -71,19 +71,17 @@ static dgon_status on_line(void *user, const char *p, size_t n)
     return DGON_OK;
 }
 
+static dgon_status line(void *user, const char *p, size_t n)
+{
+    relay *r = user;
+    return dgon_relay_line(&r->chat, &r->out, p, n, on_line, r);
+}
+
 static void lines(const char *p, size_t n)
 {
     static relay r;
-    dgon_status s = DGON_OK;
     init(&r, DGON_OP_OLLAMA_CHAT);
-    for (size_t at = 0; at < n && s == DGON_OK;) {
-        const char *nl = memchr(p + at, '\n', n - at);
-        size_t len = nl != NULL ? (size_t)(nl - p) - at : n - at;
-        char *exact = fuzz_copy(p + at, len);
-        s = dgon_relay_line(&r.chat, &r.out, exact, len, on_line, &r);
-        free(exact);
-        at += len + 1;
-    }
+    (void)!fuzz_lines(p, n, line, &r);
     end(&r);
 }
 

@@ -188,8 +188,8 @@ static void scribble(unsigned char *seg, rng *g, double secs)
     (void)dgon_layout_plan(&l, &conf);
     const uint64_t part[] = {64,       l.children,   l.news,     l.model_word, l.waiting,
                              l.offers, l.agent_word, l.agent,    l.tokens,     l.link_word,
-                             l.link,   l.job_word,   l.arrival,  l.job_model,  l.used,
-                             l.job,    l.ring_ctl,   l.ring_data};
+                             l.link,   l.turns,      l.job_word, l.arrival,    l.job_queue,
+                             l.used,   l.job,        l.ring_ctl, l.ring_data};
     const uint32_t parts = sizeof part / sizeof part[0];
     for (double end = seconds() + secs; seconds() < end;)
         for (int i = 0; i < 20; i++) {

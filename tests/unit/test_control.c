@@ -7,7 +7,8 @@
     "\"0123456789abcdef\","                                                                       \
     "\"version\":\"0.1.0\",\"os\":\"linux\",\"slots\":4,\"labels\":{\"room\":\"b\"},\"models\":[" \
     "{\"name\":\"tiny-chat\",\"backend\":\"ollama\",\"context\":8192,\"loaded\":true,"            \
-    "\"capabilities\":[\"tools\",\"vision\",\"flying\"],\"lacks\":[\"embedding\"]},{\"name\":\"org/"  \
+    "\"capabilities\":[\"tools\",\"vision\",\"flying\"],\"lacks\":[\"embedding\"]},{\"name\":"    \
+    "\"org/"                                                                                      \
     "b:7b\"},"                                                                                    \
     "{\"name\":\"tiny-chat\",\"context\":1}],\"later\":{\"x\":[1]}}"
 #define JOB                                                                                     \
@@ -21,6 +22,9 @@
 #define WELCOME                                                                                    \
     "{\"type\":\"welcome\",\"protocol\":1,\"link\":3,\"child\":1,\"children\":2,\"window\":12288," \
     "\"ping\":20,\"hangup\":35,\"gateway\":\"ab12\"}"
+#define WELCOME_REGISTRY(id)                                                                       \
+    "{\"type\":\"welcome\",\"protocol\":1,\"link\":3,\"child\":1,\"children\":2,\"window\":12288," \
+    "\"ping\":20,\"hangup\":35,\"registry\":" id "}"
 
 static dgon_status parse_n(dgon_ctl *c, const char *p, size_t n)
 {
@@ -129,12 +133,24 @@ static void test_others(void)
     CU_ASSERT_EQUAL(c.type, DGON_CTL_DRAINING);
     CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"goaway\",\"reason\":\"restart\",\"drain\":30}"),
                     DGON_OK);
-    CU_ASSERT(c.type == DGON_CTL_GOAWAY && c.drain_s == 30);
+    CU_ASSERT(c.type == DGON_CTL_GOAWAY && c.drain_s == 30 && c.waiting == 0);
+    CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"goaway\",\"waiting\":16384}"), DGON_OK);
+    CU_ASSERT_EQUAL(c.waiting, 16384);
+    CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"goaway\",\"waiting\":16385}"), DGON_EPROTO);
+    CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"goaway\",\"waiting\":true}"), DGON_EPROTO);
+    CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"goaway\",\"reason\":\"restart\",\"drain\":30}"),
+                    DGON_OK);
+    CU_ASSERT_EQUAL(c.waiting, 0);
     CU_ASSERT_STRING_EQUAL(c.reason, "restart");
     CU_ASSERT_EQUAL(parse(&c, WELCOME), DGON_OK);
     CU_ASSERT(c.type == DGON_CTL_WELCOME && c.protocol == 1 && c.link == 3 && c.child == 1);
     CU_ASSERT(c.children == 2 && c.window == 12288 && c.ping_s == 20 && c.hangup_s == 35);
     CU_ASSERT_STRING_EQUAL(c.gateway, "ab12");
+    CU_ASSERT_EQUAL(c.registry, 0);
+    CU_ASSERT_EQUAL(parse(&c, WELCOME_REGISTRY("\"00ff00ff00ff00fe\"")), DGON_OK);
+    CU_ASSERT_EQUAL(c.registry, UINT64_C(0x00ff00ff00ff00fe));
+    CU_ASSERT_EQUAL(parse(&c, WELCOME_REGISTRY("\"00ff\"")), DGON_EPROTO);
+    CU_ASSERT_EQUAL(parse(&c, WELCOME_REGISTRY("7")), DGON_EPROTO);
     CU_ASSERT_EQUAL(parse(&c, JOB), DGON_OK);
     CU_ASSERT(c.type == DGON_CTL_JOB && c.job == 17 && c.attempt == 1 && c.stream);
     CU_ASSERT(c.created == 1700000000 && c.body == 1234 && c.deadline_ms == 120000);
@@ -175,31 +191,31 @@ static void test_load(void)
 
 #define KEY  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define SIGN KEY KEY
-#define SIGNED                                                                                   \
-    "{\"type\":\"hello\",\"protocol\":[1,1],\"agent\":\"gpu-7\",\"instance\":"                    \
+#define SIGNED                                                                 \
+    "{\"type\":\"hello\",\"protocol\":[1,1],\"agent\":\"gpu-7\",\"instance\":" \
     "\"0123456789abcdef\",\"slots\":4,\"models\":[]"
 
 static void test_keys(void)
 {
-    static const char *const wrong[] = {
-        "{\"type\":\"challenge\"}",
-        "{\"type\":\"challenge\",\"nonce\":\"" KEY "0\"}",
-        "{\"type\":\"challenge\",\"nonce\":\"0123\"}",
-        "{\"type\":\"challenge\",\"nonce\":7}",
-        "{\"type\":\"key\",\"key\":\"" KEY "\"}",
-        "{\"type\":\"key\",\"key\":\"" KEY "\",\"signature\":\"" KEY "\"}",
-        "{\"type\":\"key\",\"signature\":\"" SIGN "\"}",
-        SIGNED ",\"key\":\"" KEY "\"}",
-        SIGNED ",\"key\":\"" KEY "\",\"signature\":\"" KEY "G\"}",
-        SIGNED ",\"key\":null,\"signature\":\"" SIGN "\"}"};
+    static const char *const wrong[] = {"{\"type\":\"challenge\"}",
+                                        "{\"type\":\"challenge\",\"nonce\":\"" KEY "0\"}",
+                                        "{\"type\":\"challenge\",\"nonce\":\"0123\"}",
+                                        "{\"type\":\"challenge\",\"nonce\":7}",
+                                        "{\"type\":\"key\",\"key\":\"" KEY "\"}",
+                                        "{\"type\":\"key\",\"key\":\"" KEY "\",\"signature\":\"" KEY
+                                        "\"}",
+                                        "{\"type\":\"key\",\"signature\":\"" SIGN "\"}",
+                                        SIGNED ",\"key\":\"" KEY "\"}",
+                                        SIGNED ",\"key\":\"" KEY "\",\"signature\":\"" KEY "G\"}",
+                                        SIGNED ",\"key\":null,\"signature\":\"" SIGN "\"}"};
     dgon_ctl c;
     dgon_ctl_init(&c);
     CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"challenge\",\"nonce\":\"" KEY "\"}"), DGON_OK);
     CU_ASSERT(c.type == DGON_CTL_CHALLENGE && strcmp(c.nonce, KEY) == 0);
     CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"rotate\"}"), DGON_OK);
     CU_ASSERT_EQUAL(c.type, DGON_CTL_ROTATE);
-    CU_ASSERT_EQUAL(
-        parse(&c, "{\"type\":\"key\",\"key\":\"" KEY "\",\"signature\":\"" SIGN "\"}"), DGON_OK);
+    CU_ASSERT_EQUAL(parse(&c, "{\"type\":\"key\",\"key\":\"" KEY "\",\"signature\":\"" SIGN "\"}"),
+                    DGON_OK);
     CU_ASSERT(c.type == DGON_CTL_KEY && strcmp(c.signature, SIGN) == 0);
     CU_ASSERT_EQUAL(parse(&c, SIGNED ",\"key\":\"" KEY "\",\"signature\":\"" SIGN "\"}"), DGON_OK);
     CU_ASSERT(strcmp(c.key, KEY) == 0 && strcmp(c.signature, SIGN) == 0);
@@ -441,14 +457,17 @@ static dgon_status round_trip(const char *text)
     return s;
 }
 
-static const char *const good[] = {HELLO,
-                                   JOB,
-                                   LOAD,
-                                   WELCOME,
-                                   "{\"type\":\"draining\"}",
-                                   "{\"type\":\"capacity\",\"slots\":7}",
-                                   "{\"type\":\"models\",\"models\":[{\"name\":\"a\"}],\"pull\":true}",
-                                   "{\"type\":\"goaway\",\"reason\":\"restart\",\"drain\":30}"};
+static const char *const good[] = {
+    HELLO,
+    JOB,
+    LOAD,
+    WELCOME,
+    WELCOME_REGISTRY("\"00ff00ff00ff00fe\""),
+    "{\"type\":\"draining\"}",
+    "{\"type\":\"capacity\",\"slots\":7}",
+    "{\"type\":\"models\",\"models\":[{\"name\":\"a\"}],\"pull\":true}",
+    "{\"type\":\"goaway\",\"reason\":\"restart\",\"drain\":30}",
+    "{\"type\":\"goaway\",\"drain\":30,\"waiting\":5}"};
 
 static void test_round_trip(void)
 {
@@ -519,8 +538,8 @@ static void test_no_memory(void)
 
 UNIT_MAIN("control", {"job both ways", test_job_both_ways}, {"hello", test_hello},
           {"other messages", test_others}, {"load", test_load}, {"keys", test_keys},
-          {"unknown is ignored", test_unknown_is_ignored},
-          {"cut anywhere", test_cut_anywhere}, {"hello that lies", test_hello_that_lies},
+          {"unknown is ignored", test_unknown_is_ignored}, {"cut anywhere", test_cut_anywhere},
+          {"hello that lies", test_hello_that_lies},
           {"bad job and welcome", test_bad_job_and_welcome}, {"not JSON", test_not_json},
           {"limits", test_limits}, {"round trip", test_round_trip}, {"write", test_write},
           {"largest models fit a message", test_largest_models_fit_a_message},

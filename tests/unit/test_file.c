@@ -56,6 +56,43 @@ static void test_replace_and_read(void)
     end();
 }
 
+/* chmod and chown alone: who may read it is as good as another content. */
+static void test_changed(void)
+{
+    dgon_file_stamp stamp, before;
+    struct stat st;
+    dgon_buf b;
+    begin();
+    dgon_buf_init(&b, 64);
+    CU_ASSERT_EQUAL(dgon_file_replace(path, "one", 3, 0640, why), DGON_OK);
+    CU_ASSERT_EQUAL_FATAL(dgon_file_read(path, 0027, &b, &stamp, why), DGON_OK);
+    CU_ASSERT_EQUAL(chmod(path, 0644), 0);
+    CU_ASSERT(dgon_file_changed(path, &stamp));
+    before = stamp;
+    CU_ASSERT_EQUAL(dgon_file_read(path, 0027, &b, &stamp, why), DGON_EINVAL);
+    CU_ASSERT(dgon_file_changed(path, &stamp)); /* what was refused is looked at again */
+    CU_ASSERT_EQUAL(chmod(path, 0600), 0);
+    CU_ASSERT_EQUAL(dgon_file_read(path, 0027, &b, &stamp, why), DGON_OK);
+    CU_ASSERT_FALSE(dgon_file_changed(path, &stamp));
+    CU_ASSERT(stamp.written.seconds == before.written.seconds &&
+              stamp.written.nanoseconds == before.written.nanoseconds);
+    CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
+    if (geteuid() == 0) {
+        CU_ASSERT_EQUAL(chown(path, 0, st.st_gid + 1), 0);
+        CU_ASSERT(dgon_file_changed(path, &stamp));
+    }
+    /* a chmod in the tick of the clock in which the file was read */
+    CU_ASSERT_EQUAL(chown(path, st.st_uid, st.st_gid), 0);
+    CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
+    stamp.changed.seconds = (int64_t)st.st_ctim.tv_sec;
+    stamp.changed.nanoseconds = (int64_t)st.st_ctim.tv_nsec;
+    CU_ASSERT_FALSE(dgon_file_changed(path, &stamp));
+    stamp.mode ^= 0040;
+    CU_ASSERT(dgon_file_changed(path, &stamp));
+    dgon_buf_fini(&b);
+    end();
+}
+
 static void test_refused(void)
 {
     dgon_buf b;
@@ -127,5 +164,5 @@ static void test_together(void)
     end();
 }
 
-UNIT_MAIN("file", {"replace and read", test_replace_and_read}, {"refused", test_refused},
-          {"full disk", test_full_disk}, {"together", test_together})
+UNIT_MAIN("file", {"replace and read", test_replace_and_read}, {"changed", test_changed},
+          {"refused", test_refused}, {"full disk", test_full_disk}, {"together", test_together})

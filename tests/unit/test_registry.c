@@ -142,6 +142,30 @@ static void test_normal_path(void)
     teardown();
 }
 
+static void test_cold(void)
+{
+    setup();
+    uint32_t link = open_link(1, "a", 1, 1, "m");
+    dgon_ctl_model cold[2] = {{.name = "other", .loaded = true}, {.name = "m"}};
+    CU_ASSERT(dgon_registry_link_models(reg, link, cold, 2) == DGON_OK);
+    dgon_job_ref ref = submit(0, "m"), next = submit(0, "m"), stale = {ref.slot, ref.gen + 1};
+    CU_ASSERT(phase(ref) == DGON_JOB_BOUND && phase(next) == DGON_JOB_QUEUED);
+    CU_ASSERT(dgon_registry_is_cold(reg, ref));
+    CU_ASSERT(!dgon_registry_is_cold(reg, next)); /* it waits for a slot, not for a model */
+    CU_ASSERT(!dgon_registry_is_cold(reg, stale));
+    CU_ASSERT(!dgon_registry_is_cold(reg, (dgon_job_ref){DGON_NONE, 0}));
+    cold[1].loaded = true;
+    CU_ASSERT(dgon_registry_link_models(reg, link, cold, 2) == DGON_OK);
+    CU_ASSERT(!dgon_registry_is_cold(reg, ref));
+    dgon_registry_finish(reg, ref, 1);
+    CU_ASSERT(!dgon_registry_is_cold(reg, ref));
+    dgon_registry_release(reg, ref);
+    dgon_registry_finish(reg, next, 1);
+    dgon_registry_release(reg, next);
+    nothing_left();
+    teardown();
+}
+
 static void test_fifo(void)
 {
     setup();
@@ -657,7 +681,7 @@ static void test_room(void)
 
 UNIT_MAIN("registry", {"conf", test_conf}, {"children", test_children}, {"news", test_news},
           {"normal path", test_normal_path}, {"first come first served", test_fifo},
-          {"queue bound", test_queue_max}, {"room", test_room},
+          {"cold model", test_cold}, {"queue bound", test_queue_max}, {"room", test_room},
           {"release in every phase", test_release_everywhere}, {"exclusion", test_exclusion},
           {"only one agent", test_only}, {"drain and close", test_drain_and_close},
           {"capacity change", test_capacity}, {"many slots", test_many_slots},

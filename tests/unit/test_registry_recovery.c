@@ -4,6 +4,8 @@
 #endif
 #include "registry_fixture.h"
 
+#include "dgon/fleet.h"
+
 static void test_sweep_client(void)
 {
     setup();
@@ -155,6 +157,113 @@ static void test_stale_refs(void)
     teardown();
 }
 
+/* What the agent of a link that is to be left is kept for. */
+static void test_link_waiting(void)
+{
+    setup();
+    CU_ASSERT(dgon_registry_id(reg) != 0);
+    uint32_t a = open_link(1, "a", 1, 2, "m"), b = open_link(2, "b", 2, 1, "n"), on;
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, a), 0);
+    dgon_job_ref m[5], n = submit(0, "n");
+    for (int i = 0; i < 3; i++)
+        m[i] = submit(0, "m");
+    CU_ASSERT_EQUAL(phase(m[2]), DGON_JOB_QUEUED);
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, a), 1);
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, b), 0);
+    (void)dgon_registry_phase(reg, m[0], NULL, &on);
+    dgon_job_spec spec = {.model = model("m"), .attempt = 2, .exclude = {on, DGON_NONE}};
+    CU_ASSERT(dgon_registry_claim(reg, 0, &spec, &m[3]) == DGON_OK);
+    CU_ASSERT(dgon_registry_submit(reg, m[3], 9) == DGON_ENOTFOUND);
+    uint32_t more = open_link(1, "c", 3, 1, "m");
+    CU_ASSERT_EQUAL(phase(m[2]), DGON_JOB_BOUND);
+    CU_ASSERT(dgon_registry_submit(reg, m[3], 9) == DGON_OK);
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, a), 0); /* it failed there */
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, more), 1);
+    m[4] = submit(0, "m");
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, a), 1);
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, more), 1); /* no more than its slots */
+    dgon_registry_link_slots(reg, a, 0); /* it lends them to another registry */
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, a), 1);
+    CU_ASSERT(dgon_fleet_hold(reg, 0, "a", true) == DGON_OK);
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, a), 0);
+    CU_ASSERT(dgon_fleet_hold(reg, 0, "a", false) == DGON_OK);
+    dgon_registry_link_close(reg, a);
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, a), 0);
+    CU_ASSERT_EQUAL(dgon_registry_link_waiting(reg, DGON_NONE), 0);
+    dgon_registry_link_close(reg, b);
+    dgon_registry_link_close(reg, more);
+    for (int i = 0; i < 5; i++)
+        dgon_registry_release(reg, m[i]);
+    dgon_registry_release(reg, n);
+    nothing_left();
+    teardown();
+}
+
+static bool is_held(const char *id)
+{
+    uint32_t agent = dgon_names_find(&reg->agent_names, id, strlen(id), NULL);
+    return agent != DGON_NONE && dgon_agent_held(reg, agent);
+}
+
+/* A registry in place of another one knows its models, and which agents are held. */
+static void test_carried(void)
+{
+    setup();
+    (void)open_link(1, "a", 1, 2, "org/m:7b");
+    (void)open_link(1, "b", 2, 2, "*");
+    CU_ASSERT_EQUAL(dgon_fleet_hold(reg, 0, "b", true), DGON_OK);
+    uint64_t id = dgon_registry_id(reg);
+    int64_t created = 1234;
+    atomic_store(&dgon_model_at(reg, 0)->created, created);
+    atomic_store(&dgon_model_at(reg, 0)->lacks, DGON_CAP_VISION);
+    size_t size = dgon_registry_size(&conf), names = dgon_registry_carry_size(&conf);
+    CU_ASSERT(names > 0 && names < size);
+    dgon_registry_conf was = conf, none = {0};
+    CU_ASSERT_EQUAL(dgon_registry_carry_size(&none), 0);
+    unsigned char *copy = aligned_alloc(DGON_LAYOUT_LINE, (names + 63) / 64 * 64), *bad;
+    bad = aligned_alloc(DGON_LAYOUT_LINE, (names + 63) / 64 * 64);
+    CU_ASSERT_FATAL(copy != NULL && bad != NULL);
+    CU_ASSERT(!dgon_registry_carry_copy(copy, seg, size - 1, &conf));
+    CU_ASSERT(dgon_registry_carry_copy(copy, seg, size, &conf));
+    teardown();
+    conf.models = 16;
+    conf.jobs = 100;
+    setup();
+    CU_ASSERT_NOT_EQUAL(dgon_registry_id(reg), id);
+    memcpy(bad, copy, names);
+    ((dgon_layout_head *)(void *)bad)->version++;
+    dgon_registry_carry_take(reg, bad, &was);
+    CU_ASSERT_EQUAL(dgon_registry_model_count(reg), 0);
+    memset(bad + sizeof(dgon_layout_head), 0xff, names - sizeof(dgon_layout_head));
+    ((dgon_layout_head *)(void *)bad)->version--;
+    dgon_registry_carry_take(reg, bad, &was); /* rubbish */
+    CU_ASSERT_EQUAL(dgon_registry_model_count(reg), 0);
+    for (int twice = 0; twice < 2; twice++)
+        dgon_registry_carry_take(reg, copy, &was);
+    CU_ASSERT_EQUAL(dgon_registry_model_count(reg), 2);
+    CU_ASSERT(is_held("b") && !is_held("a"));
+    CU_ASSERT_EQUAL(dgon_fleet_hold(reg, 0, "b", false), DGON_OK);
+    dgon_registry_carry_take(reg, copy, &was); /* a child that comes later */
+    CU_ASSERT(!is_held("b"));
+    uint32_t m = model("org/m:7b");
+    CU_ASSERT_FATAL(m != DGON_NONE && model("*") != DGON_NONE);
+    CU_ASSERT(atomic_load(&dgon_model_at(reg, m)->created) == created);
+    CU_ASSERT_EQUAL(dgon_registry_model_needs(reg, m, DGON_CAP_VISION), DGON_CAP_VISION);
+    CU_ASSERT(!dgon_registry_model_offered(reg, m));
+    dgon_job_ref j = submit(0, "org/m:7b");
+    CU_ASSERT_EQUAL(phase(j), DGON_JOB_QUEUED);
+    uint32_t a = open_link(1, "a", 1, 2, "org/m:7b");
+    CU_ASSERT_EQUAL(phase(j), DGON_JOB_BOUND);
+    dgon_registry_link_close(reg, a);
+    dgon_registry_release(reg, j);
+    nothing_left();
+    teardown();
+    conf = was;
+    free(copy);
+    free(bad);
+}
+
 UNIT_MAIN("registry_recovery", {"sweep of a client child", test_sweep_client},
           {"sweep of a link child", test_sweep_link}, {"stale tokens", test_stale_tokens},
-          {"audit", test_audit}, {"stale refs", test_stale_refs})
+          {"audit", test_audit}, {"stale refs", test_stale_refs},
+          {"who waits for a link's agent", test_link_waiting}, {"carried over", test_carried})

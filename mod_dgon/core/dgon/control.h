@@ -57,11 +57,12 @@ typedef struct dgon_ctl {
     uint32_t slots;         /* also capacity */
     dgon_ctl_model *models; /* owned; dgon_ctl_fini frees */
     uint32_t model_count;
-    char *allow; /* owned likewise; NULL: nothing */
+    char *allow;       /* owned likewise; NULL: nothing */
     bool loads, pulls; /* takes jobs of op load; and gets models that it does not have */
     /* welcome */
     uint32_t protocol, link, child, children, window, ping_s, hangup_s;
     char gateway[33];
+    uint64_t registry; /* 0: not told */
     /* job */
     uint32_t job, attempt;
     char op[17];
@@ -73,12 +74,12 @@ typedef struct dgon_ctl {
     uint64_t body;
     uint32_t deadline_ms;
     char traceparent[56];
-    dgon_pass_head *http; /* owned; of a job that is passed on, else NULL */
+    dgon_pass_head *http;  /* owned; of a job that is passed on, else NULL */
     const char *http_json; /* the same to be written, the caller's; NULL: none */
     size_t http_json_len;
     /* goaway */
     char reason[33];
-    uint32_t drain_s;
+    uint32_t drain_s, waiting;
     /* challenge */
     char nonce[DGON_SIGN_NONCE_HEX + 1];
     /* hello, key: hex, both or none */

@@ -10,10 +10,14 @@
 
 #define DGON_FILE_WHY 256u
 
-/* What tells one content from the next. */
+/* What tells one content from the next, and who may read it. */
 typedef struct dgon_file_stamp {
-    int64_t seconds, nanoseconds;
+    struct {
+        int64_t seconds, nanoseconds;
+    } written, changed; /* changed: by chmod and chown as well */
     uint64_t size, inode;
+    uint32_t mode, owner,
+        group; /* times are coarse: a chmod may come in the same tick as the read */
 } dgon_file_stamp;
 
 /* Appends the content (at most out->max) of a regular file whose mode has none of the bits
@@ -22,13 +26,13 @@ typedef struct dgon_file_stamp {
  * file's name. */
 DGON_MUST_USE dgon_status dgon_file_read(const char *path, unsigned forbidden, dgon_buf *out,
                                          dgon_file_stamp *stamp, char why[DGON_FILE_WHY]);
-/* Has it another content than at *stamp? Also when it has gone. One stat(). */
+/* Has it another content, owner or mode than at *stamp? Also when it has gone. One stat(). */
 bool dgon_file_changed(const char *path, const dgon_file_stamp *stamp);
 
 /* The file that stands for changes of `path` (itself with .lock behind it), locked for this open
  * file; waits for at most ten seconds. What root makes belongs to the directory's owner. Negative:
- * why says it. Gives the lock back by dgon_file_unlock. Whoever reads to change holds it from before
- * the read. */
+ * why says it. Gives the lock back by dgon_file_unlock. Whoever reads to change holds it from
+ * before the read. */
 int dgon_file_lock(const char *path, char why[DGON_FILE_WHY]);
 void dgon_file_unlock(int lock);
 /* The new content, on disk when it returns, under the old one's owner and mode, or `mode` and the

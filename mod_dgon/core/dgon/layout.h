@@ -17,7 +17,8 @@
  *   | tokens     [links]  DGON_WIRE_SLOTS_MAX words: one per slot of the agent's concurrency |
  *   | links      [links]  control word (dense) | info and models                             |
  *   +----------------------------------------------------------------------------------------+
- *   | jobs       [jobs]   control word | arrival | model (each dense) | used bits | info     |
+ *   | turns      [1024]   number of the last dispatch for a user at a model                  |
+ *   | jobs       [jobs]   control word | arrival | queue (each dense) | used bits | info     |
  *   | ring ctl   [jobs]   up, down                                                           |
  *   | ring data  [jobs]   up, down: ring_size bytes each; page-aligned                       |
  *   +----------------------------------------------------------------------------------------+
@@ -29,6 +30,7 @@
  *   child  epoch:32 | sweeper's epoch:16 | sweeper:12 | state:4
  *   name   hash:32 | gen:28 | state:4
  *   count  changes:32 | value:32
+ *   queue  place in turns:16 | model:16
  * The job word carries four bits of its link's generation and eight of its token's index, so that a
  * job bound to a link that closed meanwhile, and a token left by a killed dispatcher, are told from
  * good ones by two loads.
@@ -46,8 +48,9 @@
 #define DGON_LAYOUT_ID_WORDS    (DGON_WIRE_ID_MAX / 4)   /* an agent's id, four bytes a word */
 #define DGON_LAYOUT_NAME_WORDS  (DGON_WIRE_NAME_MAX / 4) /* a model's name */
 #define DGON_LAYOUT_TRACEPARENT 56u
-#define DGON_LAYOUT_ABOUT_WORDS 16u /* what an agent says of itself */
-#define DGON_LAYOUT_RATES       16u /* models of an agent whose speed is known */
+#define DGON_LAYOUT_ABOUT_WORDS 16u   /* what an agent says of itself */
+#define DGON_LAYOUT_RATES       16u   /* models of an agent whose speed is known */
+#define DGON_LAYOUT_TURNS       1024u /* two users who share a place share their turns */
 
 typedef enum dgon_child_state {
     DGON_CHILD_FREE = 0,
@@ -76,6 +79,7 @@ typedef struct dgon_layout_head {
     uint32_t children, links, models, jobs, ring_size;
     uint64_t build;
     uint64_t size;
+    uint64_t id; /* random: tells this segment from the one before and after it */
     _Alignas(64) _Atomic uint64_t ticket;     /* arrival numbers of jobs */
     _Alignas(64) _Atomic uint64_t dispatches; /* numbers of dispatches */
     _Alignas(64) _Atomic uint64_t job_high;   /* no slot at or above it was ever used */
@@ -146,7 +150,7 @@ typedef struct dgon_layout {
     uint64_t model_word, model_text, model, waiting, offers, offer_words;
     uint64_t agent_word, agent_text, agent, tokens;
     uint64_t link_word, link;
-    uint64_t job_word, arrival, job_model, used, used_words, job, ring_ctl, ring_data;
+    uint64_t turns, job_word, arrival, job_queue, used, used_words, job, ring_ctl, ring_data;
     uint64_t size;
 } dgon_layout;
 

@@ -2,7 +2,8 @@
  * children and link children. No lock anywhere. Every change of a job or a link is ONE
  * compare-and-swap on its control word, so that a SIGKILL at any instruction leaves each of them in
  * a phase that somebody alive can finish. Nothing read from the segment is trusted: copied once,
- * bound-checked, used. The root parent formats it and never looks again.
+ * bound-checked, used. The root parent formats it and never looks again: the names that go over to
+ * the next segment it copies unread.
  *
  * Control word of a job: one u64 with all that a transition needs, in a dense array so that a scan
  * is cheap; the words are in layout.h. Slots of an agent are a dense array of tokens, one per slot
@@ -34,7 +35,7 @@
 #include <stdint.h>
 
 #define DGON_REGISTRY_MAGIC        0x64676f6e2d726567ull
-#define DGON_REGISTRY_VERSION      6u
+#define DGON_REGISTRY_VERSION      7u
 #define DGON_REGISTRY_CHILDREN_MAX 1000u
 #define DGON_REGISTRY_LINKS_MAX    16000u
 #define DGON_REGISTRY_JOBS_MAX     1000000u
@@ -70,7 +71,7 @@ typedef struct dgon_registry_host {
 /* Bytes needed, checked in 64 bits; 0 when conf is out of range. Parent, at start. */
 size_t dgon_registry_size(const dgon_registry_conf *conf);
 /* Parent, before the first fork: `base` is zeroed memory of that size. Touches only headers, so
- * untouched rings cost nothing. */
+ * untouched rings cost nothing. DGON_EINVAL; DGON_ESYS: no random number for its id. */
 DGON_MUST_USE dgon_status dgon_registry_format(void *base, size_t size,
                                                const dgon_registry_conf *conf);
 /* Any process: checks magic, version, sizes. NULL if it is not what conf says or memory is short.
@@ -78,6 +79,21 @@ DGON_MUST_USE dgon_status dgon_registry_format(void *base, size_t size,
 dgon_registry *dgon_registry_attach(void *base, size_t size, const dgon_registry_conf *conf,
                                     const dgon_registry_host *host);
 void dgon_registry_detach(dgon_registry *r);
+/* Any: never 0, the same for all processes on the segment, another one for each segment. */
+uint64_t dgon_registry_id(const dgon_registry *r);
+
+/* ---- a segment in place of another one ----
+ * The models' names go over, so that requests wait for the agents, which are on their way, and are
+ * not told that there is no such model; and which agents an administrator holds. */
+/* Bytes of a copy of both; 0 when conf is out of range. */
+size_t dgon_registry_carry_size(const dgon_registry_conf *conf);
+/* Parent: copies them out of the segment of `size` bytes that conf describes, without a look at
+ * them; `to` is aligned like a segment. False: there is no such segment. */
+DGON_MUST_USE bool dgon_registry_carry_copy(void *to, const void *base, size_t size,
+                                            const dgon_registry_conf *conf);
+/* Child, once it has joined; any number of children at once. Names that are there already stay as
+ * they are; an eighth of the table is left free. A copy of another layout is passed over. */
+void dgon_registry_carry_take(dgon_registry *r, void *copy, const dgon_registry_conf *conf);
 
 /* ---- children ---- */
 /* child_init: takes the child slot `child` by compare-and-swap; the caller has made sure first that
@@ -161,6 +177,8 @@ typedef struct dgon_job_spec {
     unsigned char id[16]; /* random; the same over all attempts */
     int64_t created;      /* unix seconds */
     uint64_t arrival;     /* 0: a new ticket is drawn; a retry keeps its old one and so its place */
+    uint32_t user;        /* dgon_registry_user(); 0: nobody told. Users take turns */
+    bool again;           /* an agent had no slot for it after all: its user's turn is not over */
     uint64_t body_len;
     uint32_t first_token_ms; /* hint for the agent */
     uint8_t op;              /* dgon_op */
@@ -194,8 +212,14 @@ dgon_job_phase dgon_registry_phase(dgon_registry *r, dgon_job_ref ref, bool *gon
 uint64_t dgon_registry_bound_us(dgon_registry *r, dgon_job_ref ref);
 /* Client: does an administrator want it to end? */
 bool dgon_registry_cancel_asked(dgon_registry *r, dgon_job_ref ref);
-/* 1 = next; 0 = does not wait. */
+/* Client: whose job it is, from the name of who logged in or the bytes of an address; never 0, and
+ * another number in each registry. */
+uint32_t dgon_registry_user(const dgon_registry *r, bool named, const void *bytes, size_t n);
+/* 1 = next; 0 = does not wait. An estimate: who comes later may have his turn before. */
 uint32_t dgon_registry_position(dgon_registry *r, dgon_job_ref ref);
+/* Any: is it with an agent that has to load its model first? As far as the agent's last list says.
+ */
+bool dgon_registry_is_cold(dgon_registry *r, dgon_job_ref ref);
 dgon_ring dgon_registry_up(dgon_registry *r, uint32_t slot);   /* client -> link */
 dgon_ring dgon_registry_down(dgon_registry *r, uint32_t slot); /* link -> client */
 /* Client: tells the link child that there is something for it (body bytes, room in the down ring).
@@ -234,6 +258,9 @@ void dgon_registry_link_opens(dgon_registry *r, uint32_t link, uint32_t rules);
 void dgon_registry_link_slots(dgon_registry *r, uint32_t link, uint32_t slots);
 /* No new jobs on it from now on. */
 void dgon_registry_link_drain(dgon_registry *r, uint32_t link);
+/* Link: jobs that wait for a slot of this link's agent, and which it could take; no more are
+ * counted than it ever had slots. 0 while an administrator holds it. A scan. */
+uint32_t dgon_registry_link_waiting(dgon_registry *r, uint32_t link);
 /* Jobs still standing on it are finished as lost; then the slot is free. */
 void dgon_registry_link_close(dgon_registry *r, uint32_t link);
 /* Any: the id of an agent (see dgon_registry_phase). DGON_ENOTFOUND. */
@@ -250,10 +277,10 @@ typedef enum dgon_count {
     DGON_COUNT_CANCELLED, /* client gone */
     DGON_COUNT_REFUSED,   /* 4xx, 503 before a job was made */
     DGON_COUNT_RETRIES,
-    DGON_COUNT_EVENTS,  /* content events to clients */
-    DGON_COUNT_DROPPED, /* records of jobs that were not the agent's, or late */
-    DGON_COUNT_LINKS,   /* links ever opened */
-    DGON_COUNT_SWEPT,   /* dead children finished */
+    DGON_COUNT_EVENTS,         /* content events to clients */
+    DGON_COUNT_DROPPED,        /* records of jobs that were not the agent's, or late */
+    DGON_COUNT_LINKS,          /* links ever opened */
+    DGON_COUNT_SWEPT,          /* dead children finished */
     DGON_COUNT_ABORT_NODE,     /* answers that broke off: the agent or its backend failed */
     DGON_COUNT_ABORT_DEADLINE, /* or a deadline passed */
     DGON_COUNT_WS_IN,          /* bytes on links */

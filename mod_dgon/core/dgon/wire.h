@@ -41,9 +41,10 @@
  *       Make a new key, keep both, answer with `key`. Once the gateway has noted it, a `goaway` with
  *       the reason "rotate" makes the agent log in with it; only then the old one is gone.
  *   {"type":"welcome","protocol":1,"link":3,"child":0,"children":2,"window":12288,"ping":20,
- *    "hangup":35,"agent":"gpu-7","gateway":"<hex>"}
+ *    "hangup":35,"agent":"gpu-7","gateway":"<hex>","registry":"<16 hex>"}
  *       agent: the id under which it is known. child: the process at the other end, of `children` that stay; window: credit in bytes that
- *       each job starts with; ping, hangup: seconds, for the agent's liveness timer.
+ *       each job starts with; ping, hangup: seconds, for the agent's liveness timer. registry:
+ *       processes with the same one share one queue and one count of the agent's slots.
  *   {"type":"job","job":17,"attempt":1,"op":"chat","model":"tiny-chat","public":"tiny-chat",
  *    "id":"chatcmpl-...","created":1700000000,"stream":true,"body":1234,"deadline":120000}
  *       op: a word of op.h; the body is the client's. body: length of the request body that follows
@@ -52,11 +53,16 @@
  *       BODY record, and the gateway sends no more than DGON_WIRE_BODY_WINDOW bytes of it before
  *       the agent's CREDIT. op "load" has no model here: its body and events are those of load.h.
  *       traceparent (W3C) is added when the client sent one.
- *   {"type":"goaway","reason":"restart","drain":30}
+ *   {"type":"goaway","reason":"restart","drain":30,"waiting":5}
  *       This process ends within `drain` seconds (or, for the reasons "rename" and "rotate", this
  *       link does): dial a new link now. Jobs go on coming on this
  *       one until the agent answers `draining`, which it does once another link takes jobs or none
- *       can be had; it then closes this one when its jobs have ended.
+ *       can be had; it then closes this one when its jobs have ended. waiting (absent: 0): so many
+ *       requests wait in this registry for a slot of this agent, and no process that stays may know
+ *       of them; the whole message comes again when the number changes. Until it is 0, or a newer
+ *       link to the same registry is up, the agent does not answer `draining` and lets these
+ *       requests go first: to newer registries it tells (`capacity`) only the slots that older ones
+ *       do not need.
  *
  * Binary messages are job data: one or more whole records, each a header of 12 bytes, big-endian,
  * then `len` bytes:
