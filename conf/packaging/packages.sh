@@ -12,7 +12,9 @@ unpacked() {
     mkdir -p "$top/build"
     # shellcheck disable=SC2086
     packages $build_packages
+    start_page
     configure_in "$obj"
+    end_page
     step "make dist" "$1/dist.log" make -s --no-print-directory -C "$obj" dist
     tar -C "$1" -xf "$obj/mod_dgon-$(version).tar.xz"
 }

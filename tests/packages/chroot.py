@@ -23,9 +23,9 @@ def run(*argv, check=True, **more):
     return done
 
 
-def depends(packages):
-    """Names of the packages that these .deb files need."""
-    text = ",".join(run("dpkg-deb", "-f", p, "Depends").stdout for p in packages)
+def depends(packages, field="Depends"):
+    """Names of the packages that these .deb files need, or recommend."""
+    text = ",".join(run("dpkg-deb", "-f", p, field).stdout for p in packages)
     return sorted({w.split()[0] for w in re.sub(r"\|[^,]*", "", text).split(",") if w.strip()})
 
 

@@ -3,15 +3,16 @@
 import asyncio
 import re
 import shutil
+import tarfile
+import urllib.request
 
 import pytest
 
 import client
 import env
+from built import NAMES, newer
 from chroot import Chroot, run
 
-OUT = env.TOP / "build" / "deb"
-NAMES = ("libapache2-mod-dgon", "dgon-agent", "dgon-htdocs")
 AGENT = """[gateway]
 url = ws://127.0.0.1:{port}/dgon/agent
 [agent]
@@ -24,48 +25,22 @@ tokens = 100
 """
 
 
-def built(name):
-    found = sorted(OUT.glob(f"{name}_*.deb"))
-    assert len(found) == 1, (name, found)
-    return found[0]
+def test_the_source_carries_the_page(debs):
+    """Who takes a release needs no Node: the page is in it as it was built, beside what it was built from."""
+    with tarfile.open(next(debs[0].parent.glob("*.orig.tar.xz"))) as source:
+        names = {n.partition("/")[2] for n in source.getnames()}
+    ours = run("git", "-C", env.TOP, "ls-files", "htdocs").stdout.split() if (env.TOP / ".git").exists() else []
+    wanted = {*ours, *(str(f.relative_to(env.TOP)) for f in env.PAGE.rglob("*") if f.is_file())}
+    assert wanted and wanted <= names and not any("node_modules" in n for n in names), wanted - names
 
 
 @pytest.fixture(scope="module")
-def packages():
-    out = run(env.TOP / "build.sh", "deb", env=env.environment(DGON_OBJ=str(env.OBJ)))
-    print(out.stdout)
-    return [built(n) for n in NAMES]
-
-
-@pytest.fixture(scope="module")
-def debian(packages):
-    root = Chroot(env.TOP / "build" / "packages" / "debian", packages)
+def debian(debs):
+    root = Chroot(env.TOP / "build" / "packages" / "debian", debs)
     yield root
     root.destroy()
     left = env.ours()
     assert not left, f"left behind: {left}"
-
-
-def newer(package, folder):
-    """The same package, one revision on: another conf file, and a module with another build, as after a change of the layout."""
-    tree = folder / package.name
-    run("dpkg-deb", "-R", package, tree)
-    control = tree / "DEBIAN" / "control"
-    text, n = re.subn(r"^Version: (.*)-1$", r"Version: \1-2", control.read_text(), flags=re.M)
-    assert n == 1
-    control.write_text(text)
-    for conf in (tree / "etc/dgon/agent.conf", tree / "etc/apache2/mods-available/dgon.conf"):
-        if conf.exists():
-            conf.write_text("# of the newer package\n" + conf.read_text())
-    module = tree / "usr/lib/apache2/modules/mod_dgon.so"
-    if module.exists():
-        version = re.search(r"^AC_INIT\(\[mod_dgon\], \[(.*)\]\)", (env.TOP / "configure.ac").read_text(), re.M)[1].encode()
-        code = module.read_bytes()
-        assert version in code
-        module.write_bytes(code.replace(version + b"\0", b"9" * len(version) + b"\0"))
-    (tree / "DEBIAN" / "md5sums").unlink()
-    run("dpkg-deb", "--root-owner-group", "-b", tree, folder / package.name.replace("-1_", "-2_"))
-    return folder / package.name.replace("-1_", "-2_")
 
 
 def put(debian, packages):
@@ -79,13 +54,14 @@ def ask(port, **plan):
 
 
 @pytest.mark.timeout(500)
-def test_install_serve_upgrade_remove_purge(debian, packages, tmp_path):
+def test_install_serve_upgrade_remove_purge(debian, debs, tmp_path):
+    debian("a2enmod", "headers")  # the page's, and the administrator's: no purge takes it away
     debian("apache2ctl", "-v")
     before = debian.files()
-    debian("dpkg", "-i", *put(debian, packages))
+    debian("dpkg", "-i", *put(debian, debs))
     assert (debian.root / "usr/share/mod_dgon/htdocs/index.html").exists()
-    modes = run("stat", "-c", "%a %U", debian.root / "etc/dgon/agents.token", debian.root / "etc/dgon/agent.conf").stdout.split("\n")
-    assert modes[:2] == ["640 root", "644 root"]
+    assert not (debian.root / "usr/share/mod_dgon/htdocs/package.json").exists()
+    assert run("stat", "-c", "%a %U", debian.root / "etc/dgon/agents.token").stdout == "640 root\n"
     assert debian("stat", "-c", "%a %U", "/var/lib/dgon").stdout == "750 www-data\n"
 
     # Nothing is on by being installed; a2enmod and a2enconf put it on, with the files as they came.
@@ -100,8 +76,12 @@ def test_install_serve_upgrade_remove_purge(debian, packages, tmp_path):
         debian("apache2ctl", "start")
         env.wait_for(lambda: env.listening(port), what="Apache of the chroot")
 
+    # The page is beside the API, with its headers.
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/dgon/ui/", timeout=5) as r:
+        assert r.read() == (env.PAGE / "index.html").read_bytes() and "trusted-types" in r.headers["Content-Security-Policy"]
+
     # The agent: the administrator changes its conf and copies the token.
-    assert debian("dgon-agent", "--check-config", check=False).returncode == 78, "no token yet"
+    assert debian("dgon-agent", "--check-config", check=False).returncode == 78, "no configuration yet"
     debian.write("etc/dgon/agent.conf", AGENT.format(port=port))
     debian("install", "-m", "600", "/etc/dgon/agents.token", "/etc/dgon/agent.token")
     debian("mkdir", "-p", "/run/dgon-agent")
@@ -120,7 +100,7 @@ def test_install_serve_upgrade_remove_purge(debian, packages, tmp_path):
     # Upgrade under a running stream, with another build of the module: the answer ends well in the old module.
     debian.write("var/lib/dgon/state", "kept\n")
     token = debian.read("etc/dgon/agents.token")
-    newest = [newer(p, tmp_path) for p in packages]
+    newest = [newer(p, tmp_path) for p in debs]
 
     async def upgrade():
         running = asyncio.ensure_future(client.ask(f"http://127.0.0.1:{port}", model="echo", stream=True))
@@ -152,11 +132,11 @@ def test_install_serve_upgrade_remove_purge(debian, packages, tmp_path):
     debian("apache2ctl", "stop")
 
 
-def test_what_is_in_them(packages):
+def test_what_is_in_them(debs):
     """Every file of make install is in one package, and the agent's needs no Apache."""
-    files = {p.name.split("_")[0]: {l.split(None, 5)[5][1:] for l in run("dpkg-deb", "-c", p).stdout.splitlines() if not l.startswith("d")} for p in packages}
+    files = {p.name.split("_")[0]: {l.split(None, 5)[5][1:] for l in run("dpkg-deb", "-c", p).stdout.splitlines() if not l.startswith("d")} for p in debs}
     assert {"/usr/lib/apache2/modules/mod_dgon.so", "/usr/sbin/dgonctl", "/usr/share/man/man8/dgonctl.8.gz"} <= files["libapache2-mod-dgon"]
     assert {"/usr/bin/dgon-agent", "/lib/systemd/system/dgon-agent.service"} <= {f.replace("/usr/lib/systemd", "/lib/systemd") for f in files["dgon-agent"]}
     assert sum(map(len, files.values())) == len(set().union(*files.values())), "a file is in two packages"
-    assert "apache" not in run("dpkg-deb", "-f", packages[1], "Depends").stdout
-    assert not re.search(r"^E:", (OUT / "lintian.log").read_text(), re.M)
+    assert "apache" not in run("dpkg-deb", "-f", debs[1], "Depends").stdout
+    assert not re.search(r"^E:", (debs[0].parent / "lintian.log").read_text(), re.M)

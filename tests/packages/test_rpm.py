@@ -10,16 +10,7 @@ import client
 import env
 from chroot import ROOT, run
 
-OUT = env.TOP / "build" / "rpm"
 PLACE = env.TOP / "build" / "packages" / "rpm"
-
-
-@pytest.fixture(scope="module")
-def packages():
-    print(run(env.TOP / "build.sh", "rpm", env=env.environment(DGON_OBJ=str(env.OBJ))).stdout)
-    found = {p.name.rsplit("-", 2)[0]: p for p in OUT.glob("RPMS/*/*.rpm") if "debug" not in p.name}
-    assert sorted(found) == ["dgon-agent", "dgon-htdocs", "mod_dgon"]
-    return found
 
 
 def rpm(*argv, **more):
@@ -32,35 +23,37 @@ def install(how, packages):
 
 
 @pytest.mark.timeout(300)
-def test_install_upgrade_erase(packages):
+def test_install_upgrade_erase(rpms):
     run(*ROOT, "rm", "-rf", PLACE)
     PLACE.mkdir(parents=True)
     rpm("--initdb")
-    install("-i", packages)
-    conf = PLACE / "etc/dgon/agent.conf"
-    assert conf.read_text() == (env.TOP / "conf/agent.conf").read_text()
-    assert run("rpm", "-qp", "--configfiles", packages["dgon-agent"]).stdout.split() == ["/etc/dgon/agent.conf"]
-    for path in ("usr/sbin/dgonctl", "usr/bin/dgon-agent", "usr/lib/systemd/system/dgon-agent.service", "usr/share/mod_dgon/htdocs/index.html"):
+    install("-i", rpms)
+    conf = PLACE / "etc/httpd/conf.d/dgon.conf"
+    assert conf.read_text() == (env.TOP / "conf/dgon.conf").read_text().replace("/run/apache2/", "/run/httpd/")
+    assert set(run("rpm", "-qp", "--configfiles", rpms["mod_dgon"]).stdout.split()) == {"/etc/httpd/conf.d/dgon.conf", "/etc/httpd/conf.d/10-dgon.conf"}
+    assert run("rpm", "-qp", "--configfiles", rpms["dgon-agent"]).stdout == "", "dgon-agent join writes it"
+    for path in ("usr/sbin/dgonctl", "usr/bin/dgon-agent", "usr/lib/systemd/system/dgon-agent.service", "usr/share/mod_dgon/htdocs/index.html",
+                 "usr/share/mod_dgon/page.conf"):
         assert (PLACE / path).exists(), path
-    owner = run("rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEMODES:perms} %{FILEUSERNAME}\n]", packages["mod_dgon"]).stdout
+    owner = run("rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEMODES:perms} %{FILEUSERNAME}\n]", rpms["mod_dgon"]).stdout
     assert "/var/lib/dgon drwxr-x--- apache" in owner
 
     edited = conf.read_text() + "# ours\n"
     run(*ROOT, "chown", str(os.getuid()), conf)
     conf.write_text(edited)
-    install("-U", {"again": "--replacepkgs", **packages})
+    install("-U", {"again": "--replacepkgs", **rpms})
     assert conf.read_text() == edited, "the administrator's file was changed"
 
-    rpm("-e", "--nodeps", "--noscripts", *packages)
+    rpm("-e", "--nodeps", "--noscripts", *rpms)
     files = (str(p.relative_to(PLACE)) for p in PLACE.rglob("*") if p.is_file())
     left = {p for p in files if "/rpm/" not in p}  # rpm's own list
-    assert left == {"etc/dgon/agent.conf.rpmsave"}, left
+    assert left == {"etc/httpd/conf.d/dgon.conf.rpmsave"}, left
     run(*ROOT, "rm", "-rf", PLACE)
 
 
 @pytest.mark.timeout(120)
-def test_a_request_through_the_packaged_programs(packages, monkeypatch, tmp_path):
-    for p in packages.values():
+def test_a_request_through_the_packaged_programs(rpms, monkeypatch, tmp_path):
+    for p in rpms.values():
         run("sh", "-c", f'rpm2cpio "{p}" | cpio -idm --quiet', cwd=tmp_path)
     module = next(tmp_path.rglob("mod_dgon.so"))
     agent_program = tmp_path / "usr/bin/dgon-agent"
