@@ -32,10 +32,9 @@ static void status(void *user)
     micro_check(dgon_fleet_write(f->gateway.registry, "0", &f->out) == DGON_OK, "status");
 }
 
-static void count(void *user)
+static void count_for(struct fleet *f, const char *model)
 {
-    struct fleet *f = user;
-    const dgon_metrics_request q = {.model = "m1",
+    const dgon_metrics_request q = {.model = model,
                                     .op = DGON_OP_CHAT,
                                     .status = 200,
                                     .stream = true,
@@ -48,6 +47,11 @@ static void count(void *user)
     dgon_metrics_count(f->gateway.registry, &q);
 }
 
+static void count(void *user)
+{
+    count_for(user, "m1");
+}
+
 static void run(uint32_t agents)
 {
     struct fleet f = {.gateway = gateway_new(agents, SLOTS, MODELS, JOBS)};
@@ -56,16 +60,7 @@ static void run(uint32_t agents)
     dgon_buf_init(&f.out, 1u << 28);
     for (uint32_t i = 0; i < MODELS; i++) {
         snprintf(name, sizeof(name), "m%u", i);
-        const dgon_metrics_request q = {.model = name,
-                                        .op = DGON_OP_CHAT,
-                                        .status = 200,
-                                        .stream = true,
-                                        .good = true,
-                                        .first_us = 20000,
-                                        .total_us = 900000,
-                                        .tokens_in = 100,
-                                        .tokens_out = 40};
-        dgon_metrics_count(f.gateway.registry, &q);
+        count_for(&f, name);
     }
     micro_run("scrape of 100 models; n: agents", agents, 1, 20 * MS, scrape, &f);
     micro_run("cluster status of 100 models; n: agents", agents, 1, 20 * MS, status, &f);

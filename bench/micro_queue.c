@@ -6,6 +6,7 @@
 
 #define AGENTS 10u
 #define JOBS   32768u
+#define USERS  10u
 
 struct queue {
     struct gateway gateway;
@@ -47,18 +48,37 @@ static void audit(void *user)
     dgon_registry_audit(((struct queue *)user)->gateway.registry, 0);
 }
 
+/* All slots busy, and n jobs that wait. */
+static void fill(struct queue *q)
+{
+    q->waiting = calloc(q->n, sizeof(*q->waiting));
+    micro_check(q->waiting != NULL, "memory");
+    for (uint32_t i = 0; i < AGENTS; i++) {
+        q->running[i] = gateway_job(&q->gateway, q->gateway.model);
+    }
+    for (uint32_t i = 0; i < q->n; i++) {
+        q->waiting[i] = gateway_job(&q->gateway, q->gateway.model);
+    }
+}
+
+static void of_users(uint32_t n)
+{
+    struct queue q = {.gateway = gateway_new(AGENTS, 1, 1, JOBS), .n = n};
+
+    q.gateway.users = USERS;
+    fill(&q);
+    micro_run("queue position of the last of 10 users; n: waiting jobs", n, 1, 5 * MS, position,
+              &q);
+    micro_run("queue turn of 10 users; n: waiting jobs", n, 1, 5 * MS, turn, &q);
+    free(q.waiting);
+    gateway_free(&q.gateway);
+}
+
 static void run(uint32_t n)
 {
     struct queue q = {.gateway = gateway_new(AGENTS, 1, 1, JOBS), .n = n};
 
-    q.waiting = calloc(n, sizeof(*q.waiting));
-    micro_check(q.waiting != NULL, "memory");
-    for (uint32_t i = 0; i < AGENTS; i++) {
-        q.running[i] = gateway_job(&q.gateway, q.gateway.model);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        q.waiting[i] = gateway_job(&q.gateway, q.gateway.model);
-    }
+    fill(&q);
     micro_run("queue join and leave; n: waiting jobs", n, 1, 5 * MS, join_and_leave, &q);
     micro_run("queue position of the last; n: waiting jobs", n, 1, 5 * MS, position, &q);
     micro_run("queue turn; n: waiting jobs", n, 1, 5 * MS, turn, &q);
@@ -98,6 +118,9 @@ int main(void)
 
     for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
         run(waiting[i]);
+    }
+    for (size_t i = 1; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
+        of_users(waiting[i]);
     }
     for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
         after_a_crowd(waiting[i]);

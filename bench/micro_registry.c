@@ -64,6 +64,9 @@ dgon_job_ref gateway_job(struct gateway *g, uint32_t model)
     dgon_job_spec s = {.model = model, .attempt = 1, .exclude = {DGON_NONE, DGON_NONE}};
     dgon_job_ref ref = {0};
 
+    if (g->users != 0) {
+        s.user = 1 + g->jobs++ % g->users;
+    }
     micro_check(dgon_registry_claim(g->registry, 0, &s, &ref) == DGON_OK, "claim");
     micro_check(dgon_registry_submit(g->registry, ref, UINT32_MAX) == DGON_OK, "submit");
     return ref;

@@ -9,6 +9,8 @@ struct gateway {
     void *memory;
     size_t size;
     uint32_t model; /* offered by all agents */
+    uint32_t users; /* whose jobs they are, one after the other; 0: nobody told */
+    uint32_t jobs;  /* claimed so far */
 };
 
 /* agents (at most DGON_REGISTRY_LINKS_MAX) of so many slots each; room for `jobs` jobs. Agent i

@@ -1,17 +1,19 @@
 # Read by build.sh: the test command. Every test counts once: each program and guard of `make check`,
-# each input set of a fuzz target, each test function of tests/e2e, tests/clients, tests/examples and tests/packages. A skipped test counts as failed.
+# each input set of a fuzz target, each test function of the suites below. A skipped test counts as failed.
 
 test_usage() {
     cat <<'TEXT'
 usage: ./build.sh test [NAME]
 Builds, then runs every test; the last line is "N passed, N failed". With NAME only that one: a program
-of tests/unit, tests/fuzz, tests/stress or tests/guards (test_sse, layers.sh), else what pytest -k finds
-in tests/e2e, tests/clients, tests/examples and tests/packages (cancel, test_queue). clients-table runs the clients and writes what
-they showed into tests/clients/README.md. Logs are in build/.
+of tests/unit, tests/fuzz, tests/stress or tests/guards (test_sse, layers.sh), a suite (e2e, clients, examples,
+packages, page), else what pytest -k finds in the suites (cancel, test_queue). clients-table runs the clients and
+writes what they showed into tests/clients/README.md. Logs are in build/, pictures of the page in build/page.
 TEXT
 }
 
 passed=0 failed=0
+# Directories of pytest's. page is the last: its browser lives until the end.
+suites="e2e clients examples packages page"
 
 # count_trs DIR...: adds up the result files that automake's test harness wrote.
 count_trs() {
@@ -63,12 +65,13 @@ make_venv() {
 
 # end_to_end [ARGUMENT...]: pytest; it leaves "PASSED FAILED" in build/e2e/count.
 end_to_end() {
-    local p=0 f=0
+    local p=0 f=0 suite folders=()
+    for suite in $suites; do folders+=("$top/tests/$suite"); done
     venv
     mkdir -p "$top/build/e2e"
     rm -f "$top/build/e2e/count"
     DGON_OBJ=${e2e_obj:-$obj} DGON_CACHE=$cache "$top/build/venv/bin/python" -m pytest -c "$top/tests/e2e/pytest.ini" \
-        --rootdir "$top/tests/e2e" "$@" "$top/tests/e2e" "$top/tests/clients" "$top/tests/examples" "$top/tests/packages" </dev/null &
+        --rootdir "$top/tests/e2e" "$@" "${folders[@]}" </dev/null &
     wait $! || true
     read -r p f 2>/dev/null <"$top/build/e2e/count" || f=1
     passed=$((passed + p)) failed=$((failed + f))
@@ -93,11 +96,14 @@ other_builds() {
 run_tests() {
     case ${1:-} in -h | --help) test_usage && return ;; esac
     local name=${1:-} kind
+    page_tools=needed
     # shellcheck disable=SC2086
     build $test_packages
     if [ "$name" = clients-table ]; then
         end_to_end -k test_matrix
         "$top/build/venv/bin/python" "$top/tests/clients/table.py"
+    elif [[ $name && " $suites " = *" $name "* ]]; then
+        suites=$name end_to_end
     elif [ -n "$name" ]; then
         for kind in unit fuzz stress guards; do
             for name in "$1" "test_$1" "fuzz_$1" "stress_$1" "$1.sh"; do

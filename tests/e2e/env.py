@@ -24,6 +24,7 @@ TOP = HERE.parent.parent
 OBJ = pathlib.Path(os.environ.get("DGON_OBJ", TOP / "build" / "obj"))
 CACHE = pathlib.Path(os.environ.get("DGON_CACHE") or pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "mod_dgon")
 RUNS = TOP / "build" / "e2e"
+PAGE = TOP / "htdocs" / "dist"
 MODULE = OBJ / "mod_dgon" / ".libs" / "mod_dgon.so"
 AGENT = next((p for p in (OBJ / "agent/.libs/dgon-agent", OBJ / "agent/dgon-agent") if p.exists()), OBJ / "agent/dgon-agent")
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -192,7 +193,8 @@ class Gateway:
         return self.dir / "error.log"
 
     def _write(self, port):
-        user, htdocs = "", TOP / "htdocs"
+        user, htdocs = "", PAGE
+        assert (htdocs / "index.html").exists(), "the page is not built: ./build.sh page"
         if os.getuid() == 0:
             user = "User www-data\nGroup www-data"
             self.public = tempfile.mkdtemp(prefix="dgon-e2e-")
@@ -203,7 +205,8 @@ class Gateway:
         values = {
             "DIR": self.dir, "PORT": port, "USER": user, "MPM": self.mpm, "MODULES": modules_dir(), "DGON": f'"{self.module}"',
             "CHILDREN": self.n_children, "THREADS": self.threads, "WORKERS": workers, "LOGLEVEL": self.loglevel,
-            "SERVER_LIMIT": self.n_children * 8 + 8, "H2_WORKERS": self.threads * 4, "HTDOCS": htdocs, "EXTRA": self.conf,
+            "SERVER_LIMIT": self.n_children * 8 + 8, "H2_WORKERS": self.threads * 4, "HTDOCS": htdocs, "CONF": TOP / "conf",
+            "EXTRA": self.conf.replace("@HTDOCS@", str(htdocs)),
         }
         text = (TOP / "conf/run/httpd.conf.in").read_text()
         (self.dir / "httpd.conf").write_text(re.sub("@([A-Z0-9_]+)@", lambda m: str(values[m[1]]), text))

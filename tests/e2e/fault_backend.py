@@ -45,6 +45,9 @@ class Plan:
     nth: int = 0  # status, do and before_head only from the request number `nth` with this label on
     form: str = ""  # of vectors: float or base64, whatever was asked for
     vectors: int = 0  # more (or less) than inputs
+    script: list = field(default_factory=list)  # OpenAI's chat: [seconds, delta] one after the other, instead of tokens
+    finish: str = ""  # its finish_reason
+    usage: dict = field(default_factory=dict)
     label: str = ""  # found again in /control/requests
 
     @classmethod
@@ -251,12 +254,15 @@ class Speaker:
         self.send(self.opening())
         for i in range(self.plan.think):
             self.send(self.thought(i))
-        for i in range(0 if self.plan.tool else self.plan.tokens):
+        script = self.plan.script
+        for i in range(len(script) or (0 if self.plan.tool else self.plan.tokens)):
             if i == self.plan.at and await self.fault():
                 return
+            if script:
+                await asyncio.sleep(script[i][0])
             now = time.monotonic()
             self.c.record.first = self.c.record.first or now
-            self.send(self.filled(f"{i}:{int(now * 1e6)} "))
+            self.send(self.chunk(script[i][1]) if script else self.filled(f"{i}:{int(now * 1e6)} "))
             self.c.record.sent = i + 1
             await self.c.room.wait()
             if self.c.gone.is_set():
@@ -266,7 +272,7 @@ class Speaker:
                 await asyncio.sleep(max(0, due - time.monotonic()))
         if self.plan.tool:
             self.send(self.tool_call())
-        if self.plan.at >= self.plan.tokens and await self.fault():
+        if self.plan.at >= (len(script) or self.plan.tokens) and await self.fault():
             return
         self.send(self.ending())
         self.c.transport.write(b"0\r\n\r\n")
@@ -330,10 +336,10 @@ class OpenAI(Speaker):
         return self.chunk({"tool_calls": [{"index": 0, "id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}]})
 
     def usage(self):
-        return {"prompt_tokens": 7, "completion_tokens": self.plan.tokens, "total_tokens": 7 + self.plan.tokens}
+        return self.plan.usage or {"prompt_tokens": 7, "completion_tokens": self.plan.tokens, "total_tokens": 7 + self.plan.tokens}
 
     def ending(self):
-        finish = "tool_calls" if self.plan.tool else "stop"
+        finish = self.plan.finish or ("tool_calls" if self.plan.tool else "stop")
         out = self.chunk({}, finish)
         if (self.body.get("stream_options") or {}).get("include_usage"):
             out += self.frame(json.dumps({

@@ -124,11 +124,13 @@ class Link:
 
     def welcome(self, **other):
         fields = dict(type="welcome", protocol=1, link=1, child=next(self.gateway.child), children=self.gateway.children, window=self.gateway.window, ping=20, hangup=35, gateway="00ff")
+        if self.gateway.registry:
+            fields["registry"] = self.gateway.registry
         fields.update(other)
         self.send_control(fields)
 
-    def goaway(self, reason="restart", drain=30):
-        self.send_control(dict(type="goaway", reason=reason, drain=drain))
+    def goaway(self, reason="restart", drain=30, **other):
+        self.send_control(dict(type="goaway", reason=reason, drain=drain, **other))
 
     def job(self, content="one two three", model="echo", stream=True, op="chat", body=None, attempt=1, auto_credit=True, send_body=True,
             number=None, **fields):
@@ -157,6 +159,14 @@ class Link:
             message = self.control.get(timeout=max(0.001, end - time.monotonic()))
             if message["type"] == kind:
                 return message
+
+    def expect_none(self, kind, seconds):
+        """No control message of this type comes for so long; others are dropped."""
+        try:
+            message = self.expect(kind, seconds)
+        except queue.Empty:
+            return
+        raise AssertionError(f"unexpected: {message}")
 
     def close(self, code=1000, reason=""):
         self.ws.close(code, reason)
@@ -214,6 +224,7 @@ class Gateway:
     def __init__(self, token="secret-token", window=12288, auto_welcome=True, ssl=None):
         self.token, self.window, self.auto_welcome, self.ssl = token, window, auto_welcome, ssl
         self.children, self.child = 1, itertools.cycle([0])  # processes, and which of them takes the next link
+        self.registry = None
         self.keys, self.refused, self.unknown = None, [], 4401  # public keys, in hex, that may log in; None: tokens do
         self.refuse = None
         self.links = queue.Queue()

@@ -1,14 +1,13 @@
 """Files of API keys, made by dgonctl as an administrator would."""
 
-import base64
 import grp
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 
 import env
+from logins import modules, sha  # for who has a keyring and other logins besides
 
 DGONCTL = next((p for p in (env.OBJ / "mod_dgon/ctl/.libs/dgonctl", env.OBJ / "mod_dgon/ctl/dgonctl") if p.exists()), env.OBJ / "mod_dgon/ctl/dgonctl")
 
@@ -55,16 +54,6 @@ class Keyring:
 
 def bearer(key):
     return {"Authorization": f"Bearer {key}"}
-
-
-def sha(password):
-    """As htpasswd -s writes it."""
-    return "{SHA}" + base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
-
-
-def modules(*names):
-    where = env.modules_dir()
-    return "".join(f"<IfModule !{n}_module>\nLoadModule {n}_module {where}/mod_{n}.so\n</IfModule>\n" for n in ("authn_core", *names))
 
 
 def locations(path, name=""):

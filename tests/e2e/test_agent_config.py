@@ -43,7 +43,7 @@ def test_version_help_usage():
 
 def test_missing_file():
     r = run("--config", "/nonexistent/agent.conf")
-    assert r.returncode == 78 and "/nonexistent/agent.conf" in r.stderr
+    assert r.returncode == 78 and "/nonexistent/agent.conf" in r.stderr and "dgon-agent join URL CODE" in r.stderr
 
 
 @pytest.mark.parametrize("line,text", [

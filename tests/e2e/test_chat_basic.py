@@ -7,6 +7,7 @@ import openai
 import pytest
 
 import client
+import env
 
 
 @pytest.fixture(scope="module", params=["openai", "ollama"])
@@ -14,7 +15,6 @@ def fleet(make_stack, request):
     s = make_stack(ollama=request.param == "ollama")
     s.backend.set(models=["fault", "org/Model-GGUF:Q4_K_M"])
     client_models = lambda: "org/Model-GGUF:Q4_K_M" in s.gateway.models()
-    import env
 
     env.wait_for(client_models, 5, "second model")
     return s
@@ -133,7 +133,7 @@ def test_keep_alive_after_a_stream(fleet):
                 c.send("GET", "/v1/models")
                 assert (await c.receive()).status == 200
                 c.send("GET", "/")
-                assert b"mod_dgon" in (await c.receive()).body
+                assert (await c.receive()).body == (env.PAGE / "index.html").read_bytes()
             c.send("POST", "/v1/chat/completions", client.question(tokens=2, stream=False))
             assert (await c.receive()).numbers == [0, 1]
 

@@ -14,7 +14,7 @@ import pass_backend
 
 NAMED = "https://chat.example.org"
 ASK = {"model": "fault", "messages": [{"role": "user", "content": "{}"}]}
-KINDS = {"event": {}, "worker": {"mpm": "worker"}, "http2": {"http2": True, "tls": True}}
+KINDS = {"event": {}, "worker": {"mpm": "worker"}, "prefork": {"mpm": "prefork"}, "http2": {"http2": True, "tls": True}}
 
 
 @pytest.fixture(scope="module")

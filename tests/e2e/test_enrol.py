@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -49,6 +50,42 @@ def test_from_invitation_to_answer(site):
     assert f" as {agent.id}, child" in agent.lines()
     if os.getuid() == 0:
         assert site.file.owner() == "www-data" and site.file.stat().st_mode & 0o777 == 0o640
+
+
+def test_list_says_who_is_connected(site):
+    agent = site.add_agent()
+    agent.start("fault")
+
+    def entry():
+        return next(a for a in site.list()["agents"] if a["id"] == agent.id)
+
+    def line():
+        return next(line for line in site.ctl("list").splitlines() if line.startswith(agent.id + " "))
+
+    env.wait_for(lambda: entry()["links"] == 2, what="both links")
+    assert entry()["connected"] is True and abs(entry()["since"] - time.time()) < 60 and entry()["last_seen"] is None
+    assert re.search(r" 2 links for \d+ s ", line()) and re.search("AGENT +CONNECTED +JOINED ", site.ctl("list"))
+    agent.stop()
+    site.agents.remove(agent)
+    env.wait_for(lambda: entry()["connected"] is False, what="closed links")
+    assert entry()["links"] == 0 and entry()["since"] is None and abs(entry()["last_seen"] - time.time()) < 60
+    assert re.search(r" away, seen \d+ s ago ", line())
+    site.join(Key(), name="never-there")
+    never = next(a for a in site.list()["agents"] if a["id"] == "never-there")
+    assert (never["connected"], never["links"], never["since"], never["last_seen"]) == (False, 0, None, None)
+
+
+@pytest.mark.parametrize("where", ["--socket", "--url"])
+def test_list_without_the_gateway(site, where):
+    """The file is told, with a note; of the rest nothing is known."""
+    site.join(Key(), name="unknown")
+    at = [enrol.CTL, where, "/nowhere/at/all" if where == "--socket" else site.url + "/dgon/admin", "agent", "list", "--file", site.file]
+    out = subprocess.run(at, capture_output=True, text=True, env=env.environment())
+    assert out.returncode == 0 and "so it is not shown which agents are connected" in out.stderr
+    assert ("no gateway answers" if where == "--socket" else "AuthType") in out.stderr
+    assert re.search(r"^unknown\S* +-  +\d", out.stdout, re.M)
+    told = json.loads(subprocess.run([*at, "--json"], capture_output=True, text=True, env=env.environment()).stdout)
+    assert all((a["connected"], a["links"], a["since"], a["last_seen"]) == (None,) * 4 for a in told["agents"])
 
 
 def test_joining_twice_on_one_machine(site):
@@ -419,7 +456,6 @@ def test_damaged_file(site, damage):
     good = site.file.with_name("good")
     if damage == "open":
         site.file.chmod(0o644)
-        site.file.touch()
     elif damage == "gone":
         site.file.rename(good)
     else:

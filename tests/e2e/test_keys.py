@@ -17,7 +17,7 @@ import keyring
 ASK = {"model": "fault", "messages": [{"role": "user", "content": "{}"}]}
 CHAT = "/key/v1/chat/completions"
 OUT = 2  # s: a revoked key is out by then
-KINDS = {"event": {}, "worker": {"mpm": "worker"}, "http2": {"http2": True, "tls": True}}
+KINDS = {"event": {}, "worker": {"mpm": "worker"}, "prefork": {"mpm": "prefork"}, "http2": {"http2": True, "tls": True}}
 
 
 def bcrypt(user, password):
@@ -130,7 +130,7 @@ def refused(response, words="API key"):
 def test_in_and_out(make_stack, ring, kind):
     """The right key in, through a real SDK, streamed and not; none, a wrong one, an expired one out; a revoked one within two seconds."""
     s = make_stack(conf=conf(ring), **KINDS[kind])
-    key, other = ring.add(f"in-{kind}"), ring.add(f"out-{kind}")
+    key, other, hourly = ring.add(f"in-{kind}"), ring.add(f"out-{kind}"), ring.add(f"hourly-{kind}", expires="1h")
     http2 = kind == "http2"
     with httpx.Client(base_url=s.url, verify=False, http2=http2, http1=not http2, trust_env=False, timeout=20) as http:
         wait_in(http, key)
@@ -144,11 +144,13 @@ def test_in_and_out(make_stack, ring, kind):
             assert e.value.code == "invalid_api_key"
         refused(http.post(CHAT, json=ASK))
         wait_in(http, other)
+        assert status(http, hourly) == 200
         ring.run("revoke", f"out-{kind}")
+        ring.edit(lambda text: text.replace(ring.list()[f"hourly-{kind}"]["expires"], "2020-01-01T00:00:00Z"))
         time.sleep(OUT)
-        for _ in range(30):  # of both children, of which one may not have been asked since
+        for _ in range(30):  # of all children, of which some may not have been asked since
             with httpx.Client(base_url=s.url, verify=False, http2=http2, http1=not http2, trust_env=False) as fresh:
-                assert status(fresh, other) == 401 and status(fresh, key) == 200
+                assert status(fresh, other) == 401 and status(fresh, hourly) == 401 and status(fresh, key) == 200
         assert http.post(CHAT, json=ASK, headers=keyring.bearer(key)).status_code == 200
 
 
@@ -240,6 +242,33 @@ def test_damaged_file(stack, http, ring):
             os.chown(ring.path, 0, 0)
 
         broken(ring, http, key, unreadable, "Permission denied", stack)
+
+
+def test_mode_alone(stack, http, ring):
+    """A bare chmod is refused with its reason and healed by another one, each time; meanwhile the keys of before are in, and no newer ones."""
+    key, log = wait_in(http, ring.add("moded")), stack.gateway.log
+
+    def lines(number):
+        return [line for line in log.read_text().splitlines() if number in line]
+
+    for _ in range(2):
+        refused, read = len(lines("DGON0201")), len(lines("DGON0202"))
+        ring.path.chmod(0o644)
+        env.wait_for(lambda: status(http, key) == 200 and len(lines("DGON0201")) > refused, OUT, "word of the mode", step=0.05)
+        assert "0644, write chmod 0640" in lines("DGON0201")[-1]
+        ring.edit(lambda text: text + text.splitlines()[-1].replace("moded", "late") + "\n")
+        time.sleep(1.1)
+        assert status(http, key) == 200 and status(http, key.replace("moded", "late")) == 401
+        ring.edit(lambda text: text[:text.rindex("late")])
+        ring.path.chmod(0o640)
+        env.wait_for(lambda: status(http, key) == 200 and len(lines("DGON0202")) > read, OUT, "the file read anew", step=0.05)
+    if os.getuid() == 0:
+        refused = len(lines("DGON0201"))
+        os.chown(ring.path, 0, 0)
+        env.wait_for(lambda: status(http, key) == 200 and len(lines("DGON0201")) > refused, OUT, "word of the owner", step=0.05)
+        assert "Permission denied" in lines("DGON0201")[-1]
+        ring.own()
+        wait_in(http, ring.add("after-chown"))
 
 
 def test_restart_with_a_damaged_file(make_stack):

@@ -1,15 +1,12 @@
 """POST /scheduler/init: so many agents load a model, pull it first where its owner allows that, and say how far they are."""
 
-import base64
 import contextlib
-import hashlib
 import json
 import os
-import pathlib
 import signal
+import socket
 import struct
 import subprocess
-import tempfile
 import threading
 import time
 
@@ -19,30 +16,11 @@ import websockets
 import websockets.sync.client
 
 import env
+import logins
 import real_servers
 from agent_backend_double import Backend, openai_stream
 
-CONF = """LoadModule authn_core_module {modules}/mod_authn_core.so
-LoadModule authn_file_module {modules}/mod_authn_file.so
-LoadModule authz_user_module {modules}/mod_authz_user.so
-LoadModule auth_basic_module {modules}/mod_auth_basic.so
-<Location "/scheduler">
-    SetHandler dgon-status
-    AuthType Basic
-    AuthName admins
-    AuthBasicProvider file
-    AuthUserFile "{users}"
-    Require valid-user
-</Location>
-<Location "/dgon/admin">
-    SetHandler dgon-admin
-    AuthType Basic
-    AuthName admins
-    AuthBasicProvider file
-    AuthUserFile "{users}"
-    Require valid-user
-</Location>
-DgonQueueTimeout 2s
+CONF = """DgonQueueTimeout 2s
 DgonDrainTimeout 2s
 DgonTokenGapTimeout 5s
 DgonAlias public cold
@@ -161,20 +139,20 @@ class Studio(Backend):
 class Fleet:
     """A gateway; agents come with their backends."""
 
-    def __init__(self, name, users, **options):
-        self.gateway = env.Gateway(name, conf=CONF.format(modules=env.modules_dir(), users=users), **options).start()
+    def __init__(self, name, users, conf="", **options):
+        self.gateway = env.Gateway(name, conf=conf + CONF + logins.basic(users, dgon_status="/scheduler", dgon_admin="/dgon/admin"), **options).start()
         self.agents, self.backends = {}, {}
 
     @property
     def url(self):
         return self.gateway.url
 
-    def add(self, id, backend, more="", slots=4, **options):
+    def add(self, id, backend, more="", slots=4, offers=None, **options):
         backend.start()
         self.backends[id] = backend
         agent = self.agents[id] = env.Agent(self.gateway, backend.url(), id=id, kind="auto", slots=slots, more=more, **options)
         agent.start()
-        env.wait_for(lambda: self.has(id, backend.models), what=f"{id}'s models")
+        env.wait_for(lambda: self.has(id, offers or backend.models), what=f"{id}'s models")
         return backend
 
     def agent(self, id):
@@ -197,13 +175,13 @@ class Fleet:
                 stack.callback(s.stop)
 
     def post(self, model="cold", n=1, headers=None, **more):
-        with httpx.Client(base_url=self.url, trust_env=False, timeout=30, auth=("root", "pass")) as c:
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=30, auth=logins.USER) as c:
             return c.post("/scheduler/init", json=dict(model_name=model, init_nodes_num=n, **more), headers=headers)
 
     @contextlib.contextmanager
     def live(self, model="cold", n=1):
         """Lines as they come: (seconds since the request, data)."""
-        with httpx.Client(base_url=self.url, trust_env=False, timeout=30, auth=("root", "pass")) as c:
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=30, auth=logins.USER) as c:
             begin = time.monotonic()
             with c.stream("POST", "/scheduler/init", json=dict(model_name=model, init_nodes_num=n), headers=JSON_LINES) as r:
                 assert r.status_code == 200 and r.headers["content-type"] == "application/x-ndjson", (r.status_code, r.read())
@@ -237,11 +215,7 @@ def states(lines):
 
 @pytest.fixture(scope="module")
 def users():
-    with tempfile.TemporaryDirectory(prefix="dgon-users-") as place:  # httpd's children read it, as their own user
-        file = pathlib.Path(place) / "users"
-        file.write_text("root:{SHA}" + base64.b64encode(hashlib.sha1(b"pass").digest()).decode() + "\n")
-        file.chmod(0o644)
-        pathlib.Path(place).chmod(0o755)
+    with logins.users_file() as file:
         yield file
 
 
@@ -266,7 +240,7 @@ def test_who_may_ask_and_what(fleet):
         assert c.post("/scheduler/init", json=ask).status_code == 401
         r = c.post("/cluster/scheduler/init", json=ask)  # a location without authentication
         assert r.status_code == 403 and "AuthType" in r.json()["error"]["message"]
-        c.auth = ("root", "pass")
+        c.auth = logins.USER
         r = c.get("/scheduler/init")
         assert r.status_code == 405 and r.headers["allow"] == "POST"
         r = c.post("/scheduler/init", content=json.dumps(ask), headers={"Content-Type": "text/plain"})
@@ -324,6 +298,16 @@ def test_pull_tells_how_far_it_is(fleet):
     done = [d["completed"] for _, d in pulls]
     assert done == sorted(done) and 0 < done[0] < done[-1] <= 2010 and pulls[-1][1]["total"] == 2010
     assert [d for _, d in seen][-1]["loaded"] == 1 and states(d for _, d in seen[:-1])[-3:] == ["pulling", "loading", "loaded"]
+
+
+def test_more_names_than_a_link_has_room_for(fleet):
+    """What is left out are its last models: neither its aliases nor that it loads on request."""
+    fleet.gateway.expect("DGON0350")
+    models = ["cold", *(f"m{k:03}" for k in range(255))]
+    b = fleet.add("a", Ollama(models), offers=models[:254])
+    assert not fleet.has("a", ["m253"]) and not fleet.has("a", ["m254"]) and "public" in fleet.gateway.models()
+    assert fleet.load("cold")[1]["loaded"] == 1 and b.loaded == {"cold"}
+    assert "DGON0350: agent a: 258 names" in (fleet.gateway.dir / "error.log").read_text()
 
 
 def test_a_model_that_embeds(fleet):
@@ -554,15 +538,44 @@ def test_an_agent_that_lies(fleet, name):
     assert fleet.post("cold").json()["data"]["loaded"] == 1
 
 
-def ctl(fleet, tmp_path, *args, path="/dgon/admin", code=0, json=False):
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login root password pass\n")
-    run = subprocess.run([CTL, *(["--json"] if json else []), "--url", fleet.url + path, "load", *args], capture_output=True, text=True, timeout=30,
-                         env=env.environment(NETRC=str(tmp_path / "netrc"), **env.sanitizer()))
+def ctl_line(fleet, place, *args, path="socket", json=False):
+    """What runs dgonctl load: at the administrators' socket, or at a path with a login."""
+    at = ["--socket", fleet.gateway.dir / "admin.sock"] if path == "socket" else ["--url", fleet.url + path]
+    return dict(args=[CTL, *(["--json"] if json else []), *at, "load", *args], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=env.environment(NETRC=str(logins.netrc(place)), **env.sanitizer()))
+
+
+def ctl(fleet, place, *args, code=0, **how):
+    run = subprocess.run(**ctl_line(fleet, place, *args, **how), timeout=30)
     assert run.returncode == code, (run.returncode, run.stdout, run.stderr)
     return run.stdout if code in (0, 1) and run.stdout else run.stderr
 
 
-@pytest.mark.parametrize("path", ["/dgon/admin", "/scheduler/init"])
+@contextlib.contextmanager
+def running(fleet, place, *args, **how):
+    with subprocess.Popen(**ctl_line(fleet, place, *args, json=True, **how)) as p:
+        try:
+            yield p
+        finally:
+            p.kill()
+
+
+def ask_socket(fleet, raw, half_close=False):
+    """Every line of the answer."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(fleet.gateway.dir / "admin.sock"))
+        s.sendall(raw)
+        if half_close:
+            s.shutdown(socket.SHUT_WR)
+        return [json.loads(line) for line in s.makefile("rb")]
+
+
+# What a line of the error log may tell of a request and its connection, which at the socket are not httpd's.
+EVERYTHING = r'ErrorLogFormat "[%{u}t] [%-m:%l] [pid %P:tid %T] [client %a] [at %A] %L %{c}L %{C}L %k %v %V %{Referer}i %{x}e %{x}n %E %F %M"' + "\n"
+
+
+@pytest.mark.parametrize("path", ["socket", "/dgon/admin", "/scheduler/init"])
 def test_dgonctl(fleet, tmp_path, path):
     fleet.add("a", Ollama(["cold"]))
     fleet.add("b", Ollama(["cold"], fails="no room"))
@@ -577,10 +590,118 @@ def test_dgonctl(fleet, tmp_path, path):
     assert "--agents is a number" in ctl(fleet, tmp_path, "cold", "--agents", "x", path=path, code=2)
 
 
-def test_dgonctl_without_url(fleet):
-    run = subprocess.run([CTL, "--socket", fleet.gateway.dir / "admin.sock", "load", "cold"], capture_output=True, text=True, timeout=10,
-                         env=env.environment(**env.sanitizer()))
-    assert run.returncode == 2 and "--url" in run.stderr
+def test_socket_refuses_and_says_why(fleet):
+    for raw, param in ((b'{"do": "load"}', "model_name"), (b'{"do": "load", "model_name": "cold", "init_nodes_num": 65}', "init_nodes_num"),
+                       (b'{"do": "load", "model_name": "public"}', "model_name"), (b'{"do": "load", "model_name": "cold"}', "model_name")):
+        [told] = ask_socket(fleet, raw + b"\n")
+        assert told["error"]["param"] == param and told["error"]["message"], raw
+
+
+def test_socket_client_that_ends_its_side_only(fleet):
+    """As pipes into socat do: it still reads."""
+    fleet.add("a", Ollama(["cold"], load_s=0.5))
+    lines = ask_socket(fleet, b'{"do": "load", "model_name": "cold"}\n', half_close=True)
+    assert states(d["data"] for d in lines[:-1])[-2:] == ["loading", "loaded"] and lines[-1]["data"]["done"]
+    uid = f"uid {os.getuid()}"
+    assert f"DGON0330: {uid} asks 1 of 1 agents to load model cold" in (fleet.gateway.dir / "error.log").read_text()
+
+
+def test_socket_client_goes(fleet, tmp_path):
+    b = fleet.add("a", Ollama(["cold"], load_s=20))
+    with running(fleet, tmp_path, "cold") as p:
+        while '"loading"' not in p.stdout.readline():
+            pass
+        env.wait_for(lambda: b.chats(), what="a request at the model server")
+        begin = time.monotonic()
+        p.kill()
+        env.wait_for(lambda: b.ended == ["/api/generate"], 3, "its end at the model server")
+        assert time.monotonic() - begin < 2
+    fleet.idle()
+
+
+def test_socket_leaves_nothing_open(fleet):
+    fleet.add("a", Ollama(["cold"], loaded=["cold"]))
+    ask = b'{"do": "load", "model_name": "cold"}\n'
+    assert all(ask_socket(fleet, ask)[-1]["data"]["loaded"] == 1 for _ in range(20))
+    env.wait_for(lambda: fleet.agent("a")["links"] == 2, what="both links")
+    before = {pid: env.open_fds(pid) for pid in fleet.gateway.worker_pids()}
+    for _ in range(100):
+        ask_socket(fleet, ask)
+    # a thread keeps the one descriptor by which it is woken
+    env.wait_for(lambda: all(env.open_fds(pid) <= n + 5 for pid, n in before.items()), what=f"no more descriptors than {before}")
+
+
+def test_socket_serves_others_meanwhile(users, tmp_path):
+    """As many loads as there may be, by both ways; one more is refused, and every other question is answered."""
+    f = Fleet("test_load_models-socket", users, EVERYTHING, children=1)
+    try:
+        b = f.add("a", Ollama(["cold"], load_s=4), slots=8)
+        with contextlib.ExitStack() as stack:
+            by_http = threading.Thread(target=lambda: results.append(f.post("cold").json()["data"]["loaded"]))
+            results = []
+            by_http.start()
+            running_now = [stack.enter_context(running(f, tmp_path, "cold")) for _ in range(3)]
+            env.wait_for(lambda: len(b.chats()) == 4, what="four loads at the model server")
+            begin = time.monotonic()
+            for _ in range(5):
+                assert ask_socket(f, b'{"do": "status"}\n')[0]["slots"]["busy"] == 4
+            assert time.monotonic() - begin < 1
+            assert "already" in ctl(f, tmp_path, "cold", code=1)
+            assert f.post("cold").status_code == 503
+            for p in running_now:
+                out, err = p.communicate(timeout=20)
+                assert p.returncode == 0 and json.loads(out.splitlines()[-1])["data"]["loaded"] == 1, err
+            by_http.join()
+            assert results == [1]
+        f.idle()
+        assert "1 of 1" in ctl(f, tmp_path, "cold")
+        assert "[client socket:0] [at socket:0]" in f.gateway.log.read_text()
+    finally:
+        f.stop()
+
+
+def test_socket_and_a_graceful_restart(users, tmp_path):
+    """What ends within DgonDrainTimeout ends well; the rest is told why, and the new children answer meanwhile."""
+    f = Fleet("test_load_models-socket-graceful", users)
+    try:
+        f.add("quick", Ollama(["cold"], load_s=1.2))
+        slow = f.add("slow", Ollama(["cold"], load_s=30))
+        with running(f, tmp_path, "cold", "--agents", "2") as p:
+            of = {}
+            while not (len(of) == 2 and all(x[-1]["state"] == "loading" for x in of.values())):
+                d = f.data(p.stdout.readline())
+                of.setdefault(d["agent"], []).append(d)
+            old = f.gateway.worker_pids()
+            f.gateway.graceful()
+            env.wait_for(lambda: len(set(f.gateway.worker_pids()) - set(old)) == 2, what="new children")
+            assert ask_socket(f, b'{"do": "jobs"}\n')[0]["jobs"] and p.poll() is None
+            out, _ = p.communicate(timeout=20)
+            for d in map(f.data, out.splitlines()):
+                of.setdefault(d.get("agent"), []).append(d)
+        assert p.returncode == 1 and of["quick"][-1]["state"] == "loaded" and of[None][-1]["loaded"] == 1
+        assert of["slow"][-1]["state"] == "failed" and "restart" in of["slow"][-1]["reason"]
+        env.wait_for(lambda: slow.ended == ["/api/generate"], what="its end at the model server")
+        env.wait_for(lambda: not any(env.alive(pid) for pid in old), what="end of the old children")
+        f.gateway.check_log()
+    finally:
+        f.stop()
+
+
+@pytest.mark.parametrize("mpm", ["event", "prefork"])
+def test_socket_and_a_hard_stop(users, tmp_path, mpm):
+    """At once, in any case."""
+    f = Fleet(f"test_load_models-socket-stop-{mpm}", users, mpm=mpm)
+    try:
+        b = f.add("a", Ollama(["cold"], load_s=30))
+        with running(f, tmp_path, "cold") as p:
+            env.wait_for(lambda: b.chats(), what="a request at the model server")
+            begin = time.monotonic()
+            f.gateway.stop()
+            assert time.monotonic() - begin < 3
+            out, _ = p.communicate(timeout=5)
+            assert p.returncode in (1, 3), out
+    finally:
+        f.stop()
 
 
 @pytest.mark.timeout(400)

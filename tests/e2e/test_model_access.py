@@ -1,6 +1,7 @@
 """Who may use which model: Require dgon-model in httpd's own trees of conditions, and the models of a key."""
 
 import json
+import time
 
 import httpx
 import openai
@@ -34,7 +35,7 @@ def ring():
 
 
 def conf(ring):
-    text = keyring.modules("auth_basic", "authn_file", "authz_user", "authz_host") + "DgonAlias public big\nDgonPass * /open/*\n"
+    text = keyring.modules("auth_basic", "authn_file", "authz_user", "authz_host") + "DgonAlias public big\nDgonPass * /open/*\nDgonPass * /open/x\nDgonPass * /ours/* /open/*\nDgonPass * /ours/x /open/x\n"
     basic = BASIC.format(users=ring.dir / "users")
     for name, tree in TREES.items():
         tree = tree.replace("{{", "{").replace("}}", "}")
@@ -72,6 +73,12 @@ def conf(ring):
     {basic}
     {TREES["any"]}
 </Location>
+<Location "/ours">
+    SetHandler dgon-pass
+    AuthType Bearer
+    DgonKeyFile {ring.path}
+    Require valid-user
+</Location>
 {keyring.locations(ring.path)}<Location "/keytree/v1">
     SetHandler dgon-api
     AuthType Bearer
@@ -93,7 +100,7 @@ def conf(ring):
 '''
 
 
-KINDS = {"event": {}, "worker": {"mpm": "worker"}, "http2": {"http2": True, "tls": True}}
+KINDS = {"event": {}, "worker": {"mpm": "worker"}, "prefork": {"mpm": "prefork"}, "http2": {"http2": True, "tls": True}}
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -274,6 +281,41 @@ def test_passed_on(stack, http):
     refused(http.get("/open/x", auth=BOB, headers={"X-Dgon-Model": "passer"}), "bob", "passer")
     r = http.get("/not/v1/moderations", auth=BOB)
     assert r.status_code == 405
+
+
+HEADER, SMALLER = {"headers": {"X-Dgon-Model": "smaller"}}, {"json": {"model": "smaller"}}
+ELSEWHERE = [  # what says `smaller` to us and may say `passer` to the backend
+    ("models/passer", HEADER), ("models/passer?model=smaller", {}), ("models/passer", SMALLER), ("models/passer", SMALLER | HEADER), ("models%2Fpasser", HEADER),
+    ("x?name=passer", HEADER), ("x", {"json": {"name": "passer"}, **HEADER}), ("x?model=smaller", {"json": {"name": "passer"}}),
+    ("x?model=smaller", {"json": ["passer"]}), ("x", {"content": b"passer", **HEADER}), ("x?model=smaller", {"content": b"passer"}),
+]
+
+
+def test_model_elsewhere(stack, http, ring):
+    """A path whose end is the client's, a query or a body without `model`: not for who may not use every model, and he is told why."""
+    kind = stack.gateway.mpm + ("-h2" if stack.gateway.http2 else "")
+    few, every = ring.add(f"pass-few-{kind}", models="smaller"), ring.add(f"pass-every-{kind}", models="*")
+    time.sleep(1.1)
+
+    def post(path, who, json=None, content=None, headers=()):
+        auth, key = (None, keyring.bearer(who)) if isinstance(who, str) else (who, {})
+        return http.post(path, auth=auth, json=json, content=content, headers={**key, **dict(headers)})
+
+    for to, limited, free in (("/open/", BOB, ALICE), ("/ours/", few, every)):
+        before = len(stack.passer.seen("/open"))
+        for path, what in ELSEWHERE:
+            r = post(to + path, limited, **what)
+            assert r.status_code == 403 and r.json()["error"]["code"] == "model_not_found", (to, path, what, r.text)
+            assert ("'model'" if path.startswith("x") else "this address") in r.json()["error"]["message"], (path, r.text)
+        assert len(stack.passer.seen("/open")) == before
+        for path, what in ELSEWHERE:
+            assert post(to + path, free, **what).status_code == 200, (to, path, what)
+        for path, what in (("x?model=smaller", {}), ("x?model=smaller&slot=1", {}), ("x", SMALLER), ("x?slot=1", SMALLER), ("x", HEADER)):
+            assert post(to + path, limited, **what).status_code == 200, (to, path, what)
+        assert len(stack.passer.seen("/open")) == before + len(ELSEWHERE) + 5
+    for path in ("/open/%78", "/open//x"):  # to the letter, or it may be another one to the backend
+        assert http.post(path, auth=BOB, **HEADER).status_code == 403
+    assert "DGON0212" in stack.gateway.log.read_text()
 
 
 def test_in_the_log(stack, http):

@@ -39,6 +39,23 @@ def test_first_come_first_served(fleet):
     assert order == [f"q{i}" for i in range(8)]
 
 
+def test_users_take_turns(fleet):
+    """Nine of one address, then one of another: that one is served first or second."""
+
+    async def run():
+        fleet.backend.set(forget=True)
+        busy = await occupy(fleet, 0.8)
+        waiting = [asyncio.ensure_future(client.ask(fleet.url, tokens=1, label=f"q{i}")) for i in range(9)]
+        await asyncio.sleep(0.2)
+        waiting.append(asyncio.ensure_future(client.ask(fleet.url, tokens=1, label="other", source="127.0.0.2")))
+        for a in await asyncio.gather(*busy, *waiting):
+            a.check_done(1)
+
+    asyncio.run(run())
+    order = [r["label"] for r in fleet.backend.requests() if r["label"] != "busy"]
+    assert order.index("other") <= 1, order
+
+
 def test_full_queue_is_refused_at_once(fleet):
     async def run():
         busy = await occupy(fleet, 1.0)

@@ -1,15 +1,11 @@
 """What is going on: JSON, live, as a page, in mod_status; health; what administrators do by the socket and by HTTP."""
 
 import asyncio
-import base64
 import contextlib
-import hashlib
 import html.parser
 import json
-import pathlib
 import socket
 import subprocess
-import tempfile
 import time
 
 import httpx
@@ -17,22 +13,11 @@ import pytest
 
 import client
 import env
+import logins
 
 CONF = """LoadModule status_module {modules}/mod_status.so
-LoadModule authn_core_module {modules}/mod_authn_core.so
-LoadModule authn_file_module {modules}/mod_authn_file.so
-LoadModule authz_user_module {modules}/mod_authz_user.so
-LoadModule auth_basic_module {modules}/mod_auth_basic.so
 <Location "/server-status">
     SetHandler server-status
-</Location>
-<Location "/dgon/admin">
-    SetHandler dgon-admin
-    AuthType Basic
-    AuthName admins
-    AuthBasicProvider file
-    AuthUserFile "{users}"
-    Require valid-user
 </Location>
 <Location "/forgotten">
     SetHandler dgon-admin
@@ -41,18 +26,10 @@ LoadModule auth_basic_module {modules}/mod_auth_basic.so
 CTL = env.OBJ / "mod_dgon/ctl/dgonctl"
 
 
-def conf(tmp):
-    users = tmp / "users"
-    users.write_text("root:{SHA}" + base64.b64encode(hashlib.sha1(b"pass").digest()).decode() + "\n")
-    users.chmod(0o644)
-    tmp.chmod(0o755)
-    return CONF.format(modules=env.modules_dir(), users=users)
-
-
 @pytest.fixture(scope="module", params=["event", "worker"])
 def stack(request, make_stack):
-    with tempfile.TemporaryDirectory(prefix="dgon-users-") as place:  # httpd's children read it, as their own user
-        yield make_stack(conf=conf(pathlib.Path(place)), mpm=request.param, slots=4, threads=24)
+    with logins.users_file() as users:
+        yield make_stack(conf=CONF.format(modules=env.modules_dir()) + logins.basic(users, dgon_admin="/dgon/admin"), mpm=request.param, slots=4, threads=24)
 
 
 @pytest.fixture
@@ -271,7 +248,7 @@ def test_admin_by_http(stack, http):
     r = http.post("/forgotten", json=ask)
     assert r.status_code == 403 and "AuthType" in r.json()["error"]["message"]
     assert http.post("/dgon/admin", json=ask, auth=("root", "wrong")).status_code == 401
-    good = {"auth": ("root", "pass")}
+    good = {"auth": logins.USER}
     assert http.post("/dgon/admin", json=ask, **good).json()["agents"][0]["id"] == "agent-1"
     assert http.post("/dgon/admin", content=json.dumps(ask), **good).status_code == 415
     assert http.get("/dgon/admin", **good).status_code == 405
@@ -279,8 +256,7 @@ def test_admin_by_http(stack, http):
                         ({"do": "cancel", "job": "zz"}, 400), ({"do": "cancel", "job": "chatcmpl-" + "1" * 32}, 404), ({"do": "x" * 5000}, 413)):
         r = http.post("/dgon/admin", json=bad, **good)
         assert r.status_code == status and r.json()["error"]["message"], (bad, r.text)
-    netrc = stack.gateway.dir / "netrc"
-    netrc.write_text("machine 127.0.0.1 login root password pass\n")
+    netrc = logins.netrc(stack.gateway.dir)
     run = subprocess.run([CTL, "--url", stack.url + "/dgon/admin", "--json", "status"], capture_output=True, text=True, env=env.environment(**env.sanitizer(), NETRC=str(netrc)))
     assert run.returncode == 0 and json.loads(run.stdout)["agents"][0]["id"] == "agent-1", run
     netrc.unlink()
@@ -309,6 +285,26 @@ def test_socket(stack):
         begin = time.monotonic()
         assert json.loads(ask(b'{"do": "jobs"}\n')) == {"jobs": []}
         assert time.monotonic() - begin < 3
+
+
+@pytest.mark.parametrize("successor", (False, True))
+def test_socket_goes_with_its_httpd(successor):
+    """But not that of another httpd, which may have been started while this one ends gracefully."""
+    gateway = env.Gateway("test_status-socket").start()
+    path = gateway.dir / "admin.sock"
+    try:
+        gateway.models()  # it listens before all of it has started
+        first = path.stat()
+        gateway.graceful()
+        env.wait_for(lambda: path.exists() and (path.stat().st_ino, path.stat().st_mtime_ns) != (first.st_ino, first.st_mtime_ns), what="socket of the next generation")
+        assert subprocess.run([CTL, "--socket", path, "status"], capture_output=True, env=env.environment(**env.sanitizer())).returncode == 0
+        if successor:
+            path.unlink()
+            with socket.socket(socket.AF_UNIX) as s:
+                s.bind(str(path))
+    finally:
+        gateway.stop()
+    assert path.exists() == successor
 
 
 def test_ctl(stack):

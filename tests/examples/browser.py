@@ -31,13 +31,13 @@ ASK = """async ([url, body, headers]) => {
 
 
 @contextlib.contextmanager
-def chromium(*args):
+def chromium(*args, environ=None):
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     assert path, "chromium is missing"
     with playwright.sync_api.sync_playwright() as play:
         # No sandbox: it does not start as root. Only our own pages are opened.
         program = play.chromium.launch(
-            executable_path=path, env=env.environment(), timeout=60000,
+            executable_path=path, env=environ or env.environment(), timeout=60000,
             args=["--host-resolver-rules=MAP *.example.org 127.0.0.1", "--no-proxy-server", *(["--no-sandbox"] if os.getuid() == 0 else []), *args])
         try:
             yield program

@@ -20,9 +20,7 @@ def headers(site, user="ada", password=None):
 
 
 def check(site):
-    before = site.lines()
-    sdk.check_in(sdk.program(site, headers=headers(site)))
-    site.logged("ada", 200, before)
+    sdk.check_user(site, "ada", headers=headers(site))
     sdk.check_out(sdk.program(site, headers=headers(site, "eve")), 403)
     sdk.check_out(sdk.program(site, headers=headers(site, "ada", "canary-wrong-83")), 401)
     sdk.check_nobody(site, "Basic realm=")

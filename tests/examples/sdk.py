@@ -56,6 +56,17 @@ def check_out(api, status):
             raise AssertionError("let in")
 
 
+def check_user(site, user, status=200, **credentials):
+    """Let in, or refused with this status, and in httpd's access log under this name."""
+    before = site.lines()
+    api = program(site, **credentials)
+    if status == 200:
+        check_in(api)
+    else:
+        check_out(api, status)
+    site.logged(user, status, before)
+
+
 def check_nobody(site, challenge, headers=None):
     """A program without any credential: 401, JSON, and what would be wanted. No redirect to a page for people."""
     for method, path, body in (("GET", "/v1/models", b""), ("POST", "/v1/chat/completions", client.question(tokens=1))):

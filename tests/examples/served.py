@@ -8,8 +8,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -18,36 +16,13 @@ import urllib.request
 
 import env
 import pki
+from beside import Beside, kernel_port  # noqa: F401
 
 HERE = pathlib.Path(__file__).resolve().parent
 EXAMPLES = env.TOP / "conf/examples"
 HOST = "gateway.example.org"
 STANDARD = ("alias auth_basic authn_core authn_file authz_core authz_host authz_user deflate dir env filter mime mpm_event negotiation reqtimeout "
             "setenvif")
-
-
-def kernel_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Beside:
-    """A server beside the gateway, in self.server, that may hang for a while."""
-
-    server = None
-
-    def hang(self):
-        env.stop_still(self.server.process.pid)
-
-    def go_on(self):
-        os.kill(self.server.process.pid, signal.SIGCONT)
-
-    def stop(self):
-        if self.server:
-            self.go_on()
-            self.server.stop()
-            self.server = None
 
 
 class Site(env.Gateway):
@@ -65,7 +40,8 @@ class Site(env.Gateway):
         self.home.chmod(0o755)
         for d in ("etc", "www", "cache"):
             (self.home / d).mkdir()
-        shutil.copytree(env.TOP / "htdocs", self.home / "www", dirs_exist_ok=True)
+        assert (env.PAGE / "index.html").exists(), "the page is not built: ./build.sh page"
+        shutil.copytree(env.PAGE, self.home / "www", dirs_exist_ok=True)
         subprocess.run(["chmod", "-R", "a+rX", self.home / "www"], check=True)
         if os.getuid() == 0:
             shutil.chown(self.home / "cache", "www-data", "www-data")
@@ -111,6 +87,8 @@ class Site(env.Gateway):
         for name, text in (("agent.token", env.TOKEN + "\n"),):
             (self.dir / name).write_text(text)
         text = self.example.read_text()
+        page = (env.TOP / "conf/page.conf").read_text()
+        (self.dir / "page.conf").write_text(page.replace("/usr/share/mod_dgon/htdocs", f"{self.home}/www"))
         self.port = port
         if self.prepare:
             self.prepare()
@@ -121,7 +99,7 @@ class Site(env.Gateway):
             assert old in text or not self.tls, f"{self.example} does not say {old}"
             text = text.replace(old, str(new).replace("{port}", str(port)))
         for old, new in {"/etc/dgon/": f"{self.home}/etc/", "/var/cache/apache2/dgon": f"{self.home}/cache", "/usr/share/mod_dgon/htdocs": f"{self.home}/www",
-                         "${APACHE_LOG_DIR}": self.dir, "*:443>": f"*:{port}>"}.items():
+                         "/usr/share/mod_dgon/page.conf": f"{self.dir}/page.conf", "${APACHE_LOG_DIR}": self.dir, "*:443>": f"*:{port}>"}.items():
             text = text.replace(old, str(new))
         (self.dir / "example.conf").write_text(text)
         values = {

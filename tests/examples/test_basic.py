@@ -23,15 +23,11 @@ def site():
 
 
 def test_right_user(site):
-    before = site.lines()
-    sdk.check_in(sdk.program(site, headers=site.basic("ada", PASSWORDS["ada"])))
-    site.logged("ada", 200, before)
+    sdk.check_user(site, "ada", headers=site.basic("ada", PASSWORDS["ada"]))
 
 
 def test_wrong_group(site):
-    before = site.lines()
-    sdk.check_out(sdk.program(site, headers=site.basic("eve", PASSWORDS["eve"])), 403)
-    site.logged("eve", 403, before)
+    sdk.check_user(site, "eve", status=403, headers=site.basic("eve", PASSWORDS["eve"]))
 
 
 @pytest.mark.parametrize("user, password", [("ada", "canary-wrong-43"), ("ada", PASSWORDS["eve"]), ("nobody", "canary-wrong-44"), ("", "")])

@@ -104,6 +104,15 @@ def test_names_with_a_slash(public):
     assert api.models.retrieve("org/name").id == "org/name"
 
 
+def test_the_page(public):
+    """Below the prefix that only the proxy knows; behind the login of everything."""
+    with httpx2.Client(trust_env=False, verify=public.context, headers=members.headers(public)) as c:
+        page = c.get(f"{public.site}/")
+        assert page.status_code == 200 and "frame-ancestors 'none'" in page.headers["content-security-policy"]
+        asset = c.get(public.site + re.search(r"/assets/[^\"]+", page.text)[0])
+        assert asset.headers["cache-control"] == "private, max-age=31536000, immutable"
+
+
 def test_the_clients_own_address(public):
     """It is in the log, and nobody can say another one."""
     def addresses():

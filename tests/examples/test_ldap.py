@@ -54,9 +54,7 @@ def cpu(site):
 
 
 def test_right_user(site):
-    before = site.lines()
-    sdk.check_in(sdk.program(site, headers=login(site, "ada")))
-    site.logged("ada", 200, before)
+    sdk.check_user(site, "ada", headers=login(site, "ada"))
 
 
 def test_the_directorys_spelling_counts(site):
@@ -66,9 +64,7 @@ def test_the_directorys_spelling_counts(site):
 
 
 def test_wrong_group(site):
-    before = site.lines()
-    sdk.check_out(sdk.program(site, headers=login(site, "eve")), 403)
-    site.logged("eve", 403, before)
+    sdk.check_user(site, "eve", status=403, headers=login(site, "eve"))
 
 
 @pytest.mark.parametrize("user, password", [("ada", "canary-wrong-53"), ("nobody", "canary-wrong-54"), ("*", PEOPLE["ada"]), ("a*)(uid=ada", PEOPLE["ada"])])

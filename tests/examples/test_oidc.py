@@ -61,15 +61,11 @@ def fetch(site, headers, path="/v1/models", **more):
 
 
 def test_program(site, provider):
-    before = site.lines()
-    sdk.check_in(sdk.program(site, key=provider.token("robot")))
-    site.logged("robot", 200, before)
+    sdk.check_user(site, "robot", key=provider.token("robot"))
 
 
 def test_program_of_another_group(site, provider):
-    before = site.lines()
-    sdk.check_out(sdk.program(site, key=provider.token("stranger")), 403)
-    site.logged("stranger", 403, before)
+    sdk.check_user(site, "stranger", status=403, key=provider.token("stranger"))
 
 
 def test_token_for_another_server(site, provider):
@@ -111,7 +107,7 @@ def test_browser(site):
         log_in(page, site, "ada", "canary-wrong-69")
         assert page.url.startswith(site.provider.url), "in with a wrong password"
         log_in(page, site, "ada")
-        assert page.url == site.site + "/" and "mod_dgon" in page.title()
+        assert page.url == site.site + "/" and page.locator("#app").count() == 1
         browser.check_stream(page)
         site.logged("ada", 200, before)
         cookies = page.context.cookies(site.site)
@@ -158,7 +154,7 @@ def test_a_lost_provider(site, alone):
         alone.stop()
         old = set(site.worker_pids())
         site.graceful()
-        served.env.wait_for(lambda: not old & set(site.worker_pids()), 10, "new children")
+        served.env.wait_for(lambda: not old & set(site.worker_pids()), 40, "new children")
         browser.check_stream(page)
         sdk.check_in(sdk.program(site, key=token))
         # Who is not in gets an answer: a page that says what is wrong, or 401.

@@ -12,7 +12,7 @@ import served
 def site():
     site = members.files(served.Site("two-hosts", replace={
         "DgonCorsOrigin https://chat.example.org": "DgonCorsOrigin https://chat.example.org:{port}",
-        "connect-src 'self' https://gateway.example.org": "connect-src 'self' https://gateway.example.org:{port}"}))
+        "'self' https://gateway.example.org\"": "'self' https://gateway.example.org:{port}\""}))
     with served.running(site):
         yield site
 

@@ -5,9 +5,10 @@ import shutil
 import subprocess
 
 import env
-from served import Beside, kernel_port
+from beside import Beside, kernel_port
 
 BASE = "dc=example,dc=org"
+MANAGER = ("-D", f"cn=manager,{BASE}", "-w", "manager")
 
 
 def ldif(people, groups, reader):
@@ -21,16 +22,21 @@ def ldif(people, groups, reader):
 
 
 class Directory(Beside):
+    """authority: it signs the server's certificate (None: no TLS); reader: the password of cn=httpd, who may search."""
+
     def __init__(self, home, authority, people, groups, reader):
         self.home = home / "slapd"
         (self.home / "data").mkdir(parents=True)
-        crt, key = authority.sign("ldap", ("DNS:localhost", "IP:127.0.0.1"))
+        tls = ""
+        if authority:
+            crt, key = authority.sign("ldap", ("DNS:localhost", "IP:127.0.0.1"))
+            tls = f"TLSCACertificateFile {authority.crt}\nTLSCertificateFile {crt}\nTLSCertificateKeyFile {key}\n"
         self.conf = self.home / "slapd.conf"
         self.conf.write_text(
             "".join(f"include /etc/ldap/schema/{s}.schema\n" for s in ("core", "cosine", "inetorgperson"))
             + f"modulepath /usr/lib/ldap\nmoduleload back_mdb\npidfile {self.home}/pid\nargsfile {self.home}/args\n"
-            + f"TLSCACertificateFile {authority.crt}\nTLSCertificateFile {crt}\nTLSCertificateKeyFile {key}\n"
-            + f"database mdb\nsuffix {BASE}\ndirectory {self.home}/data\nmaxsize 10485760\ndbnosync\n"
+            + tls + f"database mdb\nsuffix {BASE}\ndirectory {self.home}/data\nmaxsize 10485760\ndbnosync\n"
+            + f"rootdn {MANAGER[1]}\nrootpw {MANAGER[3]}\n"
             + "access to attrs=userPassword by anonymous auth by * none\n"
             + f'access to * by dn.exact="cn=httpd,{BASE}" read by * none\n')
         self.program = shutil.which("slapd", path=os.environ["PATH"] + ":/usr/sbin")
@@ -42,3 +48,7 @@ class Directory(Beside):
         self.server = env.Server("slapd", [self.program, "-d", "0", "-f", self.conf, "-h", f"ldap://127.0.0.1:{self.port}"], self.home / "slapd.log")
         env.wait_for(lambda: env.listening(self.port), 10, "listening slapd")
         return self
+
+    def delete(self, user):
+        subprocess.run(["ldapdelete", "-x", "-H", f"ldap://127.0.0.1:{self.port}", *MANAGER, f"uid={user},ou=people,{BASE}"],
+                       check=True, capture_output=True, env=env.environment())
