@@ -199,7 +199,8 @@ configure_in() { # configure_in DIR [OPTION...]
         step "autoreconf" "$top/build/autoreconf.log" autoreconf -fi "$top"
     fi
     mkdir -p "$dir"
-    [ -e "$dir/Makefile" ] ||
+    # Again after packages came: configure looked before CUnit was there.
+    [ -e "$dir/Makefile" ] && [ ! "$top/build/packages.log" -nt "$dir/Makefile" ] ||
         step "configure" "$dir/configure.log" env -C "$dir" "$top/configure" "$@"
 }
 
