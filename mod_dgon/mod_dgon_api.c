@@ -60,7 +60,7 @@ bool mod_dgon_api_is_json(request_rec *r)
 static bool find_model(mod_dgon_stream *s, const dgon_openai_request *req, dgon_op op,
                        dgon_error *e)
 {
-    memcpy(s->model, req->model, sizeof(s->model));
+    s->model = apr_pstrdup(s->r->pool, req->model);
     s->spec.model =
         mod_dgon_models_find(s->engine, s->model, dgon_op_form(op) == DGON_FORM_LINES, &s->alias);
     if (s->spec.model != DGON_NONE) {

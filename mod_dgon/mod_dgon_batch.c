@@ -56,7 +56,7 @@ static mod_dgon_stream *create_part(const mod_dgon_stream *s)
 {
     mod_dgon_stream *p = mod_dgon_client_create(s->r, s->engine, s->conf);
     dgon_buf_init(&p->answer, ANSWERS_MAX);
-    memcpy(p->model, s->model, sizeof(p->model));
+    p->model = s->model;
     p->spec = s->spec;
     p->wakefd = s->wakefd;
     p->collect = true;
@@ -95,7 +95,7 @@ static void cancel(batch *b)
 
 static bool fail(mod_dgon_stream *s, const char *text)
 {
-    dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL, "%s", text);
+    dgon_error_set(mod_dgon_client_error(s), HTTP_BAD_GATEWAY, "upstream_error", NULL, "%s", text);
     return false;
 }
 
@@ -110,7 +110,7 @@ static mod_dgon_pump look_at(mod_dgon_stream *p, dgon_buf *out, uint64_t *due)
     return how;
 }
 
-/* A look at every part that is not over. False: the whole has failed, s->error says why, or its
+/* A look at every part that is not over. False: the whole has failed, its error says why, or its
  * client is gone. */
 static bool turn(batch *b, dgon_buf *out, uint64_t *due)
 {
@@ -123,7 +123,7 @@ static bool turn(batch *b, dgon_buf *out, uint64_t *due)
             p->now = s->now;
             mod_dgon_pump how = look_at(p, out, due);
             if (how == PUMP_BROKEN) {
-                s->error = p->error;
+                *mod_dgon_client_error(s) = *mod_dgon_client_error(p);
                 return false;
             }
             b->ended += how == PUMP_ENDED ? 1 : 0;
@@ -194,7 +194,9 @@ static int run(batch *b)
     atomic_fetch_add(&s->engine->workers_waiting, 1);
     bool good = wait_for_all(b) && join(b);
     cancel(b);
-    int status = good ? answer(s) : s->c->aborted ? OK : mod_dgon_error_send(s->r, &s->error);
+    int status = good            ? answer(s)
+                 : s->c->aborted ? OK
+                                 : mod_dgon_error_send(s->r, mod_dgon_client_error(s));
     atomic_fetch_sub(&s->engine->workers_waiting, 1);
     return status;
 }

@@ -93,7 +93,7 @@ bool mod_dgon_block_is_over(mod_dgon_stream *s, uint64_t *until)
         *until = s->now + (uint64_t)e->conf->drain_timeout;
     if (!atomic_load(&e->stopping) && s->now < *until)
         return false;
-    dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "server_restarting", NULL,
+    dgon_error_set(mod_dgon_client_error(s), HTTP_SERVICE_UNAVAILABLE, "server_restarting", NULL,
                    "The gateway restarts. Send the request again.");
     return true;
 }
@@ -104,13 +104,13 @@ int mod_dgon_client_block(mod_dgon_stream *s)
     short events = POLLRDHUP;
     s->wakefd = mod_dgon_block_fd();
     if (s->wakefd < 0) {
-        dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
+        dgon_error_set(mod_dgon_client_error(s), HTTP_SERVICE_UNAVAILABLE, "no_capacity", NULL,
                        "The gateway is short of file descriptors.");
-        return mod_dgon_error_send(s->r, &s->error);
+        return mod_dgon_error_send(s->r, mod_dgon_client_error(s));
     }
     int client = mod_dgon_block_socket(s);
     if (mod_dgon_client_admit(s) != DGON_OK)
-        return mod_dgon_error_send(s->r, &s->error);
+        return mod_dgon_error_send(s->r, mod_dgon_client_error(s));
 
     dgon_buf out;
     dgon_buf_init(&out, MOD_DGON_OUT_MAX);

@@ -35,6 +35,7 @@ mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e,
     s->c = r->connection;
     s->wakefd = -1;
     s->alias = MOD_DGON_ALIAS_NONE;
+    s->model = "";
     s->tally = mod_dgon_tally_of(r);
     s->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     dgon_buf_init(&s->body, (size_t)conf->max_body);
@@ -43,6 +44,13 @@ mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e,
         s->spec.exclude[i] = DGON_NONE;
     apr_pool_cleanup_register(r->pool, s, stream_cleanup, apr_pool_cleanup_null);
     return s;
+}
+
+dgon_error *mod_dgon_client_error(mod_dgon_stream *s)
+{
+    if (s->failed == NULL)
+        s->failed = apr_pcalloc(s->r->pool, sizeof(*s->failed));
+    return s->failed;
 }
 
 /* Whom the engine tells of news for the slot. A suspended stream is entered by the engine itself,
@@ -113,12 +121,13 @@ static void no_capacity(mod_dgon_stream *s, int http, const char *code, const ch
 {
     dgon_registry_model_info info = {.slots = 1};
     (void)!dgon_registry_model_get(s->engine->registry, s->spec.model, &info);
-    dgon_error_set(&s->error, http, code, NULL, "%s", text);
-    s->error.retry_after = (int)dgon_sched_retry_after(info.queued, info.slots, info.job_ms);
+    dgon_error_set(mod_dgon_client_error(s), http, code, NULL, "%s", text);
+    mod_dgon_client_error(s)->retry_after =
+        (int)dgon_sched_retry_after(info.queued, info.slots, info.job_ms);
 }
 
-/* Claims a slot for the spec as it stands and submits it. On failure s->error says why and there is
- * no job. */
+/* Claims a slot for the spec as it stands and submits it. On failure its error says why and there
+ * is no job. */
 dgon_status mod_dgon_client_submit(mod_dgon_stream *s)
 {
     dgon_registry *reg = s->engine->registry;
@@ -136,8 +145,8 @@ dgon_status mod_dgon_client_submit(mod_dgon_stream *s)
         s->upload->head_fed = s->upload->ended = false;
     mod_dgon_client_listen(s);
     mod_dgon_client_feed(s);
-    st = dgon_registry_submit(reg, s->ref,
-                              s->has_place ? UINT32_MAX : (uint32_t)s->conf->queue_max);
+    st =
+        dgon_registry_submit(reg, s->ref, s->has_place ? UINT32_MAX : (uint32_t)s->conf->queue_max);
     if (st == DGON_OK)
         return DGON_OK;
     if (st == DGON_ENOTFOUND && mod_dgon_alias_advance(s)) {
@@ -178,7 +187,7 @@ dgon_status mod_dgon_client_admit(mod_dgon_stream *s)
     s->now = s->started = s->last_write = mod_dgon_now_ms();
     s->tally->admitted_us = mod_dgon_tally_now();
     if (apr_generate_random_bytes(s->spec.id, sizeof(s->spec.id)) != APR_SUCCESS) {
-        dgon_error_set(&s->error, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
+        dgon_error_set(mod_dgon_client_error(s), HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
                        "No random numbers to be had.");
         return DGON_ESYS;
     }
@@ -213,7 +222,7 @@ bool mod_dgon_client_retry(mod_dgon_stream *s)
     if (agent != DGON_NONE && s->spec.attempt <= DGON_REGISTRY_EXCLUDE_MAX)
         s->spec.exclude[s->spec.attempt - 1] = agent;
     s->spec.attempt++;
-    dgon_error was = s->error;
+    dgon_error was = *mod_dgon_client_error(s);
     bool accepted = s->accepted, was_bound = s->was_bound;
     size_t body_at = s->body_at;
     uint32_t consumed = s->consumed;
@@ -224,7 +233,7 @@ bool mod_dgon_client_retry(mod_dgon_stream *s)
         s->has_job = true;
         s->spec = spec;
         s->alias = alias;
-        s->error = was;
+        *mod_dgon_client_error(s) = was;
         s->accepted = accepted;
         s->was_bound = was_bound;
         s->body_at = body_at;

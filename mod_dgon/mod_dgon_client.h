@@ -16,7 +16,7 @@ typedef enum mod_dgon_pump {
     PUMP_WAIT = 0, /* nothing to do until news, a timer or the socket */
     PUMP_ENDED,    /* the answer is complete (an error object or event counts as one) */
     PUMP_BROKEN    /* it cannot be completed: the connection must break visibly. One that is
-                      collected has failed: stream->error */
+                      collected has failed: its error says why */
 } mod_dgon_pump;
 
 /* A request that is passed on, as it is (mod_dgon_pass.h). */
@@ -46,8 +46,8 @@ struct mod_dgon_stream {
     uint64_t now;
 
     /* the request */
-    char model[DGON_WIRE_NAME_MAX + 1];
-    dgon_buf body; /* kept for a retry until the first content went out */
+    const char *model; /* as it was asked for; "" until it is known */
+    dgon_buf body;     /* kept for a retry until the first content went out */
     size_t body_at;
     bool streaming;
     mod_dgon_upload *upload; /* of a request that is passed on, else NULL */
@@ -78,13 +78,16 @@ struct mod_dgon_stream {
     uint64_t probe_at;
     struct mod_dgon_tally *tally; /* of the request; its parts share it */
     dgon_buf answer;              /* a whole JSON answer, until its end is known */
-    dgon_error error;
+    dgon_error *failed;           /* mod_dgon_client_error() */
     uint64_t events;
 };
 
 /* Worker: a stream for r with pool lifetime; body is the caller's to fill. */
 mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e,
                                         const mod_dgon_conf *conf);
+/* Owner of the stream: why it fails, for reading and writing; http is 0 while it does not. Few ever
+ * do, so the room for it is taken when it is first asked for. */
+dgon_error *mod_dgon_client_error(mod_dgon_stream *s);
 /* Worker: admits the job and runs it to its end. Returns what the handler must return. */
 int mod_dgon_client_run(mod_dgon_stream *s);
 
@@ -101,7 +104,7 @@ dgon_status mod_dgon_client_admit(mod_dgon_stream *s);
 mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out);
 /* Deadlines. *due: when to call again at the latest. */
 mod_dgon_pump mod_dgon_client_tick(mod_dgon_stream *s, dgon_buf *out, uint64_t *due);
-/* Ends it with s->error: as status and object, or as an event. */
+/* Ends it with its error: as status and object, or as an event. */
 mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out);
 /* The client is gone: cancel. */
 void mod_dgon_client_gone(mod_dgon_stream *s);

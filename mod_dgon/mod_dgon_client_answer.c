@@ -104,37 +104,38 @@ static void count_abort(mod_dgon_stream *s)
 {
     if (s->content_sent && !s->collect)
         mod_dgon_client_count(s,
-                              s->error.http == HTTP_GATEWAY_TIME_OUT ? DGON_COUNT_ABORT_DEADLINE
-                                                                     : DGON_COUNT_ABORT_NODE,
+                              mod_dgon_client_error(s)->http == HTTP_GATEWAY_TIME_OUT
+                                  ? DGON_COUNT_ABORT_DEADLINE
+                                  : DGON_COUNT_ABORT_NODE,
                               1);
 }
 
 mod_dgon_pump mod_dgon_client_fail(mod_dgon_stream *s, dgon_buf *out)
 {
+    const dgon_error *e = mod_dgon_client_error(s);
     s->over = true;
-    mod_dgon_client_agent_told(s, &s->error);
+    mod_dgon_client_agent_told(s, e);
     mod_dgon_client_let_go(s);
     count_abort(s);
     mod_dgon_client_count(s, DGON_COUNT_FAILED, 1);
     /* not the message: a backend may quote the prompt in it, in its code too */
     const char *id = apr_table_get(s->r->err_headers_out, "x-request-id");
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, s->r, "DGON0040: %s: job for model %s failed: %d %s",
-                  id != NULL ? id : "-", s->model, s->error.http,
-                  dgon_error_code_for_log(&s->error));
+                  id != NULL ? id : "-", s->model, e->http, dgon_error_code_for_log(e));
     if (s->collect)
         return PUMP_BROKEN;
     if (s->upload != NULL)
         s->upload->answer = NULL; /* its headers are not the error's */
     if (!s->headers_sent) {
-        if (mod_dgon_error_prepare(s->r, &s->error, out) != DGON_OK)
+        if (mod_dgon_error_prepare(s->r, e, out) != DGON_OK)
             return PUMP_BROKEN;
         return mod_dgon_client_write(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
     }
     /* half an event or half an answer went out: nothing can be added to it */
-    mod_dgon_tally_error(s->r, &s->error);
+    mod_dgon_tally_error(s->r, e);
     if (!s->streaming || s->in_event)
         return PUMP_BROKEN;
-    if (dgon_error_write_event(out, &s->error, (dgon_op)s->spec.op) != DGON_OK)
+    if (dgon_error_write_event(out, e, (dgon_op)s->spec.op) != DGON_OK)
         return PUMP_BROKEN;
     return mod_dgon_client_write(s, out, true) ? PUMP_ENDED : PUMP_BROKEN;
 }

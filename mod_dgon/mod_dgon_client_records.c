@@ -16,7 +16,7 @@
 
 static mod_dgon_pump attempt_failed(mod_dgon_stream *s, dgon_buf *out)
 {
-    if (s->error.requeue && !s->content_sent) {
+    if (mod_dgon_client_error(s)->requeue && !s->content_sent) {
         /* the agent had no slot after all: the same job with its old place, a moment later */
         mod_dgon_client_let_go(s);
         s->requeue = s->spec.again = true;
@@ -24,17 +24,18 @@ static mod_dgon_pump attempt_failed(mod_dgon_stream *s, dgon_buf *out)
         s->requeue_at = s->now + REQUEUE_MS;
         return PUMP_WAIT;
     }
-    if (s->error.retryable && mod_dgon_client_retry(s))
+    if (mod_dgon_client_error(s)->retryable && mod_dgon_client_retry(s))
         return PUMP_WAIT;
     return mod_dgon_client_fail(s, out);
 }
 
 static mod_dgon_pump attempt_lost(mod_dgon_stream *s, dgon_buf *out)
 {
-    dgon_error_set(&s->error, s->content_sent ? HTTP_BAD_GATEWAY : HTTP_SERVICE_UNAVAILABLE,
+    dgon_error_set(mod_dgon_client_error(s),
+                   s->content_sent ? HTTP_BAD_GATEWAY : HTTP_SERVICE_UNAVAILABLE,
                    s->content_sent ? "upstream_error" : "no_capacity", NULL,
                    "The connection to the agent that worked on this request was lost.");
-    s->error.retry_after = s->content_sent ? 0 : 1;
+    mod_dgon_client_error(s)->retry_after = s->content_sent ? 0 : 1;
     if (mod_dgon_client_retry(s))
         return PUMP_WAIT;
     return mod_dgon_client_fail(s, out);
@@ -89,7 +90,7 @@ static bool on_event(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
 /* An answer without a head, or of another length than it said: an agent's fault. */
 static mod_dgon_pump no_head(mod_dgon_stream *s, dgon_buf *out)
 {
-    dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL,
+    dgon_error_set(mod_dgon_client_error(s), HTTP_BAD_GATEWAY, "upstream_error", NULL,
                    "The agent's answer was not valid.");
     return mod_dgon_client_fail(s, out);
 }
@@ -140,12 +141,12 @@ static mod_dgon_pump on_fail(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
     char text[DGON_WIRE_FINAL_MAX];
     if (rec->len > sizeof(text)) {
         dgon_ring_take_spsc(down, rec, NULL);
-        dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL,
+        dgon_error_set(mod_dgon_client_error(s), HTTP_BAD_GATEWAY, "upstream_error", NULL,
                        "The agent reported an error.");
     } else {
         dgon_ring_take_spsc(down, rec, text);
-        if (dgon_error_unpack(&s->error, text, rec->len) != DGON_OK)
-            dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL,
+        if (dgon_error_unpack(mod_dgon_client_error(s), text, rec->len) != DGON_OK)
+            dgon_error_set(mod_dgon_client_error(s), HTTP_BAD_GATEWAY, "upstream_error", NULL,
                            "The agent reported an error.");
     }
     return attempt_failed(s, out);
@@ -185,7 +186,7 @@ static mod_dgon_step step(mod_dgon_stream *s, dgon_buf *out, mod_dgon_pump *how)
         return STEP_FINAL;
     }
     if (st != DGON_OK) {
-        dgon_error_set(&s->error, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
+        dgon_error_set(mod_dgon_client_error(s), HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
                        "The gateway lost track of this job.");
         *how = mod_dgon_client_fail(s, out);
         return STEP_FINAL;
@@ -215,7 +216,7 @@ static mod_dgon_step step(mod_dgon_stream *s, dgon_buf *out, mod_dgon_pump *how)
             break;
         }
         if (s->streaming || !take_into(&s->answer, &down, &rec)) {
-            dgon_error_set(&s->error, HTTP_BAD_GATEWAY, "upstream_error", NULL,
+            dgon_error_set(mod_dgon_client_error(s), HTTP_BAD_GATEWAY, "upstream_error", NULL,
                            "The answer of the model server is too large.");
             *how = mod_dgon_client_fail(s, out);
             return STEP_FINAL;
@@ -245,9 +246,9 @@ bool mod_dgon_client_cancelled(mod_dgon_stream *s)
 {
     if (!s->has_job || !dgon_registry_cancel_asked(s->engine->registry, s->ref))
         return false;
-    dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "cancelled", NULL,
+    dgon_error_set(mod_dgon_client_error(s), HTTP_SERVICE_UNAVAILABLE, "cancelled", NULL,
                    "An administrator has ended this request.");
-    s->error.lasting = true;
+    mod_dgon_client_error(s)->lasting = true;
     return true;
 }
 

@@ -200,9 +200,9 @@ void mod_dgon_client_fail_all(mod_dgon_engine *e)
     while (e->streams != NULL) {
         mod_dgon_stream *s = e->streams;
         set_now(s);
-        dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "server_restarting", NULL,
-                       "The gateway restarts. Send the request again.");
-        s->error.retry_after = 1;
+        dgon_error_set(mod_dgon_client_error(s), HTTP_SERVICE_UNAVAILABLE, "server_restarting",
+                       NULL, "The gateway restarts. Send the request again.");
+        mod_dgon_client_error(s)->retry_after = 1;
         dgon_buf_reset(&e->out);
         end_suspended(s, mod_dgon_client_fail(s, &e->out));
     }
@@ -220,7 +220,7 @@ int mod_dgon_client_run(mod_dgon_stream *s)
         return mod_dgon_client_block(s);
     }
     if (mod_dgon_client_admit(s) != DGON_OK)
-        return mod_dgon_error_send(s->r, &s->error);
+        return mod_dgon_error_send(s->r, mod_dgon_client_error(s));
     if (!s->not_quick)
         mod_dgon_conn_took(s->mc, s->r);
     return mod_dgon_conn_suspend(s->mc, e, &stream_user, s);

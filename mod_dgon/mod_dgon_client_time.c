@@ -10,7 +10,7 @@
 
 static mod_dgon_pump timed_out(mod_dgon_stream *s, dgon_buf *out, const char *text)
 {
-    dgon_error_set(&s->error, HTTP_GATEWAY_TIME_OUT, "timeout", NULL, "%s", text);
+    dgon_error_set(mod_dgon_client_error(s), HTTP_GATEWAY_TIME_OUT, "timeout", NULL, "%s", text);
     return mod_dgon_client_fail(s, out);
 }
 
@@ -28,9 +28,9 @@ static mod_dgon_pump tick_queued(mod_dgon_stream *s, dgon_buf *out)
         return timed_out(s, out,
                          "No agent had a free slot for this request in time (DgonQueueTimeout).");
     if (waited >= (uint64_t)s->conf->agent_wait && !any_agent(s)) {
-        dgon_error_set(&s->error, HTTP_SERVICE_UNAVAILABLE, "no_capacity", "model",
+        dgon_error_set(mod_dgon_client_error(s), HTTP_SERVICE_UNAVAILABLE, "no_capacity", "model",
                        "No agent offers the model '%s' at the moment.", s->model);
-        s->error.retry_after = 5;
+        mod_dgon_client_error(s)->retry_after = 5;
         return mod_dgon_client_fail(s, out);
     }
     return PUMP_WAIT;
@@ -57,7 +57,7 @@ static mod_dgon_pump tick_bound(mod_dgon_stream *s, dgon_buf *out)
         return PUMP_WAIT;
     }
     if (s->now - s->bound_at >= (uint64_t)s->conf->first_token_timeout) {
-        dgon_error_set(&s->error, HTTP_GATEWAY_TIME_OUT, "timeout", NULL,
+        dgon_error_set(mod_dgon_client_error(s), HTTP_GATEWAY_TIME_OUT, "timeout", NULL,
                        "The model server gave no first token in time (DgonFirstTokenTimeout).");
         return mod_dgon_client_retry(s) ? PUMP_WAIT : mod_dgon_client_fail(s, out);
     }

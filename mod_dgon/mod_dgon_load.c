@@ -88,7 +88,7 @@ static bool submit(load *l, part *p, uint32_t model)
     mod_dgon_stream *job = mod_dgon_client_create(s->r, s->engine, s->conf);
     p->stream = job;
     dgon_buf_init(&job->answer, LINES_MAX);
-    memcpy(job->model, l->model, sizeof(job->model));
+    job->model = s->model;
     job->wakefd = s->wakefd;
     job->collect = job->streaming = true;
     job->spec.op = DGON_OP_LOAD;
@@ -96,7 +96,7 @@ static bool submit(load *l, part *p, uint32_t model)
     /* the last one: a retry puts the agent itself into the first, and so finds nobody */
     job->spec.exclude[DGON_REGISTRY_EXCLUDE_MAX - 1] = DGON_REGISTRY_ONLY(p->who->agent);
     if (dgon_load_body_write(&job->body, l->model) != DGON_OK) {
-        dgon_error_set(&job->error, HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
+        dgon_error_set(mod_dgon_client_error(job), HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
                        "The gateway is short of memory.");
         return false;
     }
@@ -115,7 +115,7 @@ static void begin(load *l)
         else if (p->who->rank >= MOD_DGON_LOAD_MAY_NOT || model == DGON_NONE)
             dgon_load_set(&p->now, DGON_LOAD_CANNOT, cannot_reason(p->who->rank));
         else if (!submit(l, p, model))
-            dgon_load_set(&p->now, DGON_LOAD_FAILED, p->stream->error.message);
+            dgon_load_set(&p->now, DGON_LOAD_FAILED, mod_dgon_client_error(p->stream)->message);
         else
             p->ended = false;
     }
@@ -145,14 +145,15 @@ static void fail(part *p, const char *why)
     p->ended = true;
 }
 
-static const char *why_broken(const mod_dgon_stream *s)
+static const char *why_broken(mod_dgon_stream *s)
 {
-    if (s->error.http == 0)
+    const dgon_error *e = mod_dgon_client_error(s);
+    if (e->http == 0)
         return "The agent's answer was not valid.";
     /* the link may end a moment before we do */
-    return mod_dgon_engine_leaving(s->engine) && s->error.http >= HTTP_BAD_GATEWAY
+    return mod_dgon_engine_leaving(s->engine) && e->http >= HTTP_BAD_GATEWAY
                ? "The gateway restarts. Ask again."
-               : s->error.message;
+               : e->message;
 }
 
 static void look_at(load *l, part *p, uint64_t *due)
@@ -277,7 +278,7 @@ static bool wait_for_all(load *l)
     for (;;) {
         bool waits = look_at_all(l, &due);
         if (waits && mod_dgon_block_is_over(s, &until)) {
-            fail_all(l, s->error.message);
+            fail_all(l, mod_dgon_client_error(s)->message);
             waits = false;
         }
         if (s->c->aborted || (s->streaming && !tell(l)))
@@ -377,7 +378,7 @@ static bool ask(const mod_dgon_load_ask *a, dgon_error *e)
     if (!read_ask(l, a->text, a->n, e) || !choose(l, e) || !may_begin(l, e))
         return false;
     watch(l, a->fd);
-    memcpy(s->model, l->model, sizeof(s->model));
+    s->model = apr_pstrdup(r->pool, l->model);
     s->tally->model = s->model;
     ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r,
                   "DGON0330: %s asks %u of %u agents to load model %s", r->user, l->usable,

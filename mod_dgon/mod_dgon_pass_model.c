@@ -46,15 +46,17 @@ bool mod_dgon_pass_read_until(mod_dgon_asked *a, size_t length)
 static bool name_in_json(mod_dgon_asked *a)
 {
     mod_dgon_stream *s = a->s;
+    char name[DGON_WIRE_NAME_MAX + 1];
     size_t at = 0, len = 0;
     if (!mod_dgon_pass_read_until(a, SIZE_MAX))
         return false;
     dgon_status st = dgon_pass_json_model(s->body.data != NULL ? s->body.data : "", s->body.len,
-                                          s->model, &at, &len);
+                                          name, &at, &len);
     if (st == DGON_EINVAL)
         return mod_dgon_pass_wrong(a, HTTP_BAD_REQUEST, NULL, "model", "'model' must be one text.");
     a->named = st == DGON_OK;
     if (a->named) {
+        s->model = apr_pstrdup(s->r->pool, name);
         a->head->model_at = (int64_t)at;
         a->head->model_len = (uint32_t)len;
     }
@@ -76,7 +78,7 @@ static bool name_in_form(mod_dgon_asked *a, dgon_multipart *form)
     } while (!form->found && !a->eos);
     a->named = form->found;
     if (a->named) {
-        memcpy(s->model, form->model, sizeof(s->model));
+        s->model = apr_pstrdup(s->r->pool, form->model);
         a->head->model_at = (int64_t)form->model_at;
         a->head->model_len = (uint32_t)form->model_len;
     }
@@ -94,7 +96,7 @@ static bool find_name(mod_dgon_asked *a)
         name = query_model(s->r);
     if (name != NULL) {
         a->named = true;
-        apr_cpystrn(s->model, name, sizeof(s->model));
+        s->model = apr_pstrndup(s->r->pool, name, DGON_WIRE_NAME_MAX);
         return true;
     }
     if (type == NULL || apr_table_get(s->r->headers_in, "Content-Encoding") != NULL)

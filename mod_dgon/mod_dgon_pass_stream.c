@@ -42,7 +42,8 @@ bool mod_dgon_pass_read(mod_dgon_stream *s)
     s->body_at = 0;
     /* an HTTP/2 stream has no socket that poll() could watch */
     apr_read_type_e block = s->c->master != NULL ? APR_BLOCK_READ : APR_NONBLOCK_READ;
-    if (!mod_dgon_body_some(s->r, u->in, block, MOD_DGON_PASS_PIECE, &s->body, &eos, &s->error))
+    if (!mod_dgon_body_some(s->r, u->in, block, MOD_DGON_PASS_PIECE, &s->body, &eos,
+                            mod_dgon_client_error(s)))
         return false;
     u->more = !eos;
     u->wants_input = !eos && s->body.len == 0;
@@ -52,7 +53,7 @@ bool mod_dgon_pass_read(mod_dgon_stream *s)
     if (s->now - u->input_at < (uint64_t)apr_time_as_msec(s->r->server->timeout))
         return true;
     s->r->connection->keepalive = AP_CONN_CLOSE;
-    dgon_error_set(&s->error, HTTP_REQUEST_TIME_OUT, "timeout", NULL,
+    dgon_error_set(mod_dgon_client_error(s), HTTP_REQUEST_TIME_OUT, "timeout", NULL,
                    "The rest of the request body did not come.");
     return false;
 }

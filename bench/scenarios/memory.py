@@ -36,8 +36,9 @@ class Asker(threading.Thread):
             self.times.append((time.monotonic() - start) * 1000)
 
 
-def once(b, name, count, ramp=3, **options):
-    """Fresh servers, so that the memory of earlier streams is not in the base."""
+def once(b, name, count, ramp=3, spare=2, **options):
+    """Fresh servers, so that the memory of earlier streams is not in the base. spare: seconds that the first stream goes on
+    after the last one was to begin."""
     server = b.fresh(name, **options) if name != "direct" else b.backend
     parts = {} if name == "direct" else server.pids
     before = {part: pss_kib(pid) for part, pid in parts.items()}
@@ -46,9 +47,9 @@ def once(b, name, count, ramp=3, **options):
         asker.start()
 
     def weigh():
-        until(ramp + 2, lambda: held(b.backend) == count, 0.1)
+        until(ramp + spare, lambda: held(b.backend) == count, 0.1)
         return {"held": held(b.backend), "kib": {part: pss_kib(pid) for part, pid in parts.items()}}
-    r = b.loads.run(server, b.backend, "--streams", str(count), "--rate", "1", "--tokens", str(ramp + 2), "--ramp",
+    r = b.loads.run(server, b.backend, "--streams", str(count), "--rate", "1", "--tokens", str(ramp + spare), "--ramp",
                     str(ramp * 1000), "--skip", "2", "--timeout", "40000", count=count, meanwhile=weigh)
     if asker:
         asker.over.set()
@@ -96,7 +97,7 @@ def memory(b):
 def most(b):
     """As many as the limit of open files lets the load client, the backend and the agent have."""
     count = min(MOST, FILES - 500)
-    r = once(b, "dgon", count, ramp=8, slots=count + 100)
+    r = once(b, "dgon", count, ramp=8, spare=8, slots=count + 100)
     b.report.emit(scenario="memory-most", asked=count, held=r["held"], ok=r["ok"], kib_per_stream=r["kib"], token=r["token"])
     if not r["ok"] or r["held"] < count:
         b.report.fail("memory", "dgon", f"held {r['held']} of {count} streams at once; {trouble(r)}")

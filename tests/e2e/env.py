@@ -33,6 +33,8 @@ SANITIZED = "-fsanitize=address" in (OBJ / "config.status").read_text() if (OBJ 
 
 # A killed process is news to httpd; nothing else at this level is expected of a test that did not say so.
 BAD_LINE = re.compile(r"\[(?:\w+:)?(?:warn|error|crit|alert|emerg)\]|exit signal|AddressSanitizer|runtime error")
+# Of the machine, not ours: the distribution has built mod_ssl with a newer libssl than is installed.
+MACHINE_LINE = re.compile(r"AH01882: ")
 
 
 def wait_for(check, seconds=10, what="condition", step=0.02):
@@ -257,7 +259,7 @@ class Gateway:
     def check_log(self):
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         lines, self.read_to = text[self.read_to:].splitlines(), len(text)
-        bad = [l for l in lines if BAD_LINE.search(l) and not any(p.search(l) for p in self.expected)]
+        bad = [l for l in lines if BAD_LINE.search(l) and not MACHINE_LINE.search(l) and not any(p.search(l) for p in self.expected)]
         assert not bad, "unexpected in the error log:\n" + "\n".join(bad[:20])
 
     def stop(self):
