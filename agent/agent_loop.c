@@ -73,6 +73,7 @@ static void read_events(agent_loop *l)
             }
         }
         l->on.on_settle(l->user);
+        agent_timers_arm(l->timers);
         stay = stay && !l->stop && l->on.is_settled(l->user) && agent_os_now_ms() < until;
     }
 }
@@ -160,9 +161,10 @@ void agent_loop_destroy(agent_loop *l)
 void agent_loop_run(agent_loop *l)
 {
     dgon_slice_short();
-    while (!l->stop && lws_service(l->lws, 0) >= 0) {
+    do {
         l->on.on_settle(l->user);
-    }
+        agent_timers_arm(l->timers);
+    } while (!l->stop && lws_service(l->lws, 0) >= 0);
 }
 
 void agent_loop_stop(agent_loop *l)

@@ -31,8 +31,8 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Only to an earlier moment: a timer that was stopped costs a wake-up at most. */
-static void arm(agent_timers *ts)
+/* Only to an earlier moment: a timer that was stopped meanwhile costs a wake-up at most. */
+void agent_timers_arm(agent_timers *ts)
 {
     const agent_timer *first = ts->list.next;
     if (first == &ts->list || (ts->armed != 0 && ts->armed <= first->due)) {
@@ -66,7 +66,6 @@ void agent_timer_set(agent_timer *t, uint64_t ms)
     t->next = at->next;
     at->next->prev = t;
     at->next = t;
-    arm(ts);
 }
 
 agent_timer *agent_timer_create(agent_loop *l, void (*fn)(void *user), void *user)
@@ -127,5 +126,4 @@ void agent_timers_run(agent_timers *ts)
         agent_timer_stop(t);
         t->fn(t->user);
     }
-    arm(ts);
 }

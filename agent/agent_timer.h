@@ -27,5 +27,9 @@ void agent_timers_destroy(agent_timers *ts);
 int agent_timers_fd(const agent_timers *ts);
 /* Calls those that are due. */
 void agent_timers_run(agent_timers *ts);
+/* Before each wait: the descriptor tells when the first one is due. Not when a timer is set, as
+ * that stands between a job and its request, and most are stopped or set again before anybody
+ * waits. */
+void agent_timers_arm(agent_timers *ts);
 
 #endif

