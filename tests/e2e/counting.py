@@ -1,6 +1,7 @@
 """How many tests passed and failed, and where the time went, for build.sh: hooks that each conftest.py takes from here."""
 
 import collections
+import os
 
 import env
 
@@ -31,7 +32,8 @@ def write_durations():
     for test, seconds in took.items():
         files[test.partition("::")[0]] += seconds
     lines = [f"{seconds:8.2f} {name.removeprefix('../')}\n" for name, seconds in (files + took).most_common()]
-    (env.RUNS / "durations").write_text("".join(lines))
+    part = os.environ.get("DGON_PART")
+    (env.RUNS / ("durations" + (f"-{part}" if part else ""))).write_text("".join(lines))
 
 
 def pytest_collectreport(report):

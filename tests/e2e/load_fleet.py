@@ -210,9 +210,10 @@ def users():
         yield file
 
 
-@pytest.fixture(scope="module", params=["event", "worker"])
+@pytest.fixture(scope="module")
 def fleet(request, users):
-    f = Fleet(f"{request.module.__name__}-{request.param}", users, mpm=request.param, threads=24)
+    """With mpm_event only: who loads holds a thread whatever the MPM (test_other_mpms)."""
+    f = Fleet(request.module.__name__, users, threads=24)
     yield f
     f.stop()
 

@@ -176,6 +176,30 @@ def test_busy_agents(fleet):
         held.join()
 
 
+@pytest.mark.parametrize("mpm", ["worker", "prefork"])
+def test_other_mpms(users, mpm):
+    """A whole answer, one that is told as it goes, and one whose client leaves."""
+    f = Fleet(f"test_load_models-{mpm}", users, mpm=mpm, children=8 if mpm == "prefork" else 2, threads=24)
+    try:
+        b = f.add("a", Ollama(["cold"]))
+        assert f.post("cold").json()["data"]["loaded"] == 1
+        b.loaded.clear()
+        env.wait_for(lambda: not f.agent("a")["models"][0]["loaded"], what="the list says so")
+        of, last = f.load("cold")
+        assert last["loaded"] == 1 and states(of["a"])[-2:] == ["loading", "loaded"]
+        b.loaded.clear()
+        b.load_s = 20
+        env.wait_for(lambda: not f.agent("a")["models"][0]["loaded"], what="the list says so")
+        with f.live("cold") as lines:
+            while next(lines)[1]["state"] != "loading":
+                pass
+            env.wait_for(lambda: len(b.chats()) == 3, what="a request at the model server")
+        env.wait_for(lambda: b.ended == ["/api/generate"], what="its end at the model server")
+        f.idle()
+    finally:
+        f.stop()
+
+
 @pytest.mark.timeout(400)
 def test_a_real_ollama(users, tmp_path):
     """Cold, loaded by us and so said by Ollama; one it cannot get."""
