@@ -12,8 +12,11 @@ TEXT
 }
 
 passed=0 failed=0
-# Directories of pytest's. page is the last: its browser lives until the end.
-suites="e2e clients examples packages page"
+# Directories of pytest's, in two parts. What is made ahead is made beside the first, which judges no time; page is the last: its
+# browser lives until the end.
+suites_beside="clients examples"
+suites_alone="packages e2e page"
+suites="$suites_beside $suites_alone"
 
 # count_trs DIR...: adds up the result files that automake's test harness wrote.
 count_trs() {
@@ -63,33 +66,64 @@ make_venv() {
         cp "$top/tests/requirements.txt" "$top/build/venv/requirements.txt"
 }
 
-# end_to_end [ARGUMENT...]: pytest; it leaves "PASSED FAILED" in build/e2e/count.
+# end_to_end [ARGUMENT...]: pytest; it leaves "PASSED FAILED" in build/e2e/count, and how long each test took in build/e2e/durations-$part.
 end_to_end() {
     local p=0 f=0 suite folders=()
     for suite in $suites; do folders+=("$top/tests/$suite"); done
     venv
     mkdir -p "$top/build/e2e"
     rm -f "$top/build/e2e/count"
-    DGON_OBJ=${e2e_obj:-$obj} DGON_CACHE=$cache "$top/build/venv/bin/python" -m pytest -c "$top/tests/e2e/pytest.ini" \
+    DGON_OBJ=${e2e_obj:-$obj} DGON_PART=${part:-} DGON_CACHE=$cache "$top/build/venv/bin/python" -m pytest -c "$top/tests/e2e/pytest.ini" \
         --rootdir "$top/tests/e2e" "$@" "${folders[@]}" </dev/null &
     wait $! || true
     read -r p f 2>/dev/null <"$top/build/e2e/count" || f=1
     passed=$((passed + p)) failed=$((failed + f))
 }
 
-# The same tests on other builds: undefined behaviour, memory and data races do not show in the first.
-other_builds() {
+# What the suites run and do not build, into the cache: it would else be fetched within some test's time.
+fetch() {
+    step "fetching model servers and clients (once)" "$top/build/fetch.log" \
+        env DGON_OBJ="$obj" DGON_CACHE="$cache" "$top/build/venv/bin/python" "$top/tests/clients/fetch.py"
+}
+
+# Everything that takes processors and is no test: other builds, the packages.
+make_ahead() {
     configure_in "$top/build/sanitize" --enable-sanitize=address,undefined --enable-werror
-    step "make with ASan and UBSan" "$top/build/sanitize/make.log" make -C "$top/build/sanitize" -j"$jobs"
-    make_check "make check with ASan and UBSan" "$top/build/sanitize"
-    echo "module and agent with ASan and UBSan, end to end:"
-    e2e_obj=$top/build/sanitize end_to_end -k "test_chat_basic or test_cancel or test_faults or test_queue or test_kept or test_agent_echo or test_agent_backends or test_alias or (test_pass and not llama) or test_choices or test_batch"
-    echo "agent under valgrind:"
-    DGON_AGENT_WRAPPER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" end_to_end -k test_agent_echo
+    step "make with ASan and UBSan" "$top/build/sanitize/make.log" make -C "$top/build/sanitize" -j"$jobs" all
+    step "its programs of make check" "$top/build/sanitize/check-make.log" make -k -C "$top/build/sanitize" -j"$jobs" check TESTS=
     configure_in "$top/build/clang" CC=clang --enable-werror
     step "make with clang, warnings are errors" "$top/build/clang/make.log" make -C "$top/build/clang" -j"$jobs"
     configure_in "$top/build/thread" --disable-module --disable-agent --enable-sanitize=thread
     step "make with TSan" "$top/build/thread/make.log" make -C "$top/build/thread" -j"$jobs"
+    step "its programs of make check" "$top/build/thread/check-make.log" make -k -C "$top/build/thread/tests/stress" -j"$jobs" check TESTS=
+    step "Debian packages" "$top/build/deb.log" "$top/build.sh" deb
+    step "RPM packages" "$top/build/rpm.log" "$top/build.sh" rpm
+}
+
+# begin NAME COMMAND: beside what follows, on processor time that nobody else wants; join: waits for it and shows what it said.
+begin() {
+    {
+        chrt --idle -p 0 "$BASHPID" 2>/dev/null || renice -n 19 "$BASHPID" >/dev/null
+        "$1"
+    } >"$top/build/$1.out" 2>&1 </dev/null &
+    begun=$1 begun_pid=$!
+}
+join() {
+    local status=0
+    # the whole machine is its own from now on
+    for pid in $begun_pid $(descendants "$begun_pid"); do chrt --other -p 0 "$pid" 2>/dev/null || true; done
+    wait "$begun_pid" || status=$?
+    cat "$top/build/$begun.out"
+    [ "$status" = 0 ] || die "$begun failed"
+}
+
+# The same tests on other builds: undefined behaviour, memory and data races do not show in the first.
+other_builds() {
+    make_check "make check with ASan and UBSan" "$top/build/sanitize"
+    echo "module and agent with ASan and UBSan, end to end:"
+    e2e_obj=$top/build/sanitize part=sanitize end_to_end -k "test_chat_basic or test_cancel or test_faults or test_queue or test_kept or test_agent_echo or test_agent_backends or test_alias or (test_pass and not llama) or test_choices or test_batch"
+    echo "agent under valgrind:"
+    DGON_AGENT_WRAPPER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" part=valgrind end_to_end -k test_agent_echo
     make_check "ring and registry with TSan" "$top/build/thread/tests/stress"
 }
 
@@ -114,9 +148,17 @@ run_tests() {
         done
         [ $((passed + failed)) -gt 0 ] || end_to_end -k "$1"
     else
+        venv
+        begin fetch
         make_check "make check" "$obj"
+        join
+        begin make_ahead
+        echo "clients and examples:"
+        part=beside suites=$suites_beside end_to_end
+        join
+        echo "packages, end to end, page:"
+        DGON_PACKAGES=made part=alone suites=$suites_alone end_to_end
         other_builds
-        end_to_end
     fi
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -11,6 +11,7 @@ import threading
 import time
 from http import HTTPStatus
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
@@ -275,3 +276,10 @@ class Gateway:
 
     def url(self, host="127.0.0.1"):
         return f"{'wss' if self.ssl else 'ws'}://{host}:{self.port}/dgon/agent"
+
+
+@pytest.fixture
+def gateway():
+    g = Gateway().start()
+    yield g
+    g.stop()

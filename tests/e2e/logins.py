@@ -21,14 +21,21 @@ def modules(*names):
     return "".join(f"<IfModule !{n}_module>\nLoadModule {n}_module {where}/mod_{n}.so\n</IfModule>\n" for n in ("authn_core", *names))
 
 
+def set_user(file, name, password):
+    """The only user of this file, from now on: in one step, as httpd reads it at each request."""
+    new = file.with_name(file.name + ".new")
+    new.write_text(f"{name}:{sha(password)}\n")
+    new.chmod(0o644)
+    new.rename(file)
+
+
 @contextlib.contextmanager
-def users_file():
-    """Knows USER; httpd's children read it, as their own user."""
+def users_file(user=USER):
+    """Knows one user; httpd's children read it, as their own user, and whatever else is put into its directory."""
     with tempfile.TemporaryDirectory(prefix="dgon-users-") as place:
         file = pathlib.Path(place) / "users"
-        file.write_text(f"{USER[0]}:{sha(USER[1])}\n")
-        file.chmod(0o644)
         file.parent.chmod(0o755)
+        set_user(file, *user)
         yield file
 
 

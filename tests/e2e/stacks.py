@@ -9,13 +9,13 @@ import env
 class Stack:
     """A gateway, a fault backend and one agent between them."""
 
-    def __init__(self, name, slots=64, ollama=False, links=4, level="info", **options):
+    def __init__(self, name, slots=64, ollama=False, links=4, level="info", more="", **options):
         self.backend = env.Backend(ollama=ollama).start()
         self.gateway = self.agent = None
         self.agents = []
         try:
             self.gateway = env.Gateway(name, **options).start()
-            self.agent = self.add_agent(slots=slots, kind=self.backend.kind, links=links, level=level)
+            self.agent = self.add_agent(slots=slots, kind=self.backend.kind, links=links, level=level, more=more)
         except BaseException:
             self.stop()
             raise

@@ -9,14 +9,7 @@ import pytest
 
 from agent_backend_double import Backend, ollama_stream, openai_stream
 from agent_process import Agent
-from gateway_double import CANCELLED, END, FAIL, Gateway
-
-
-@pytest.fixture
-def gateway():
-    g = Gateway().start()
-    yield g
-    g.stop()
+from gateway_double import CANCELLED, END, FAIL, gateway  # noqa: F401
 
 
 @pytest.fixture

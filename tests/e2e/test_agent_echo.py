@@ -6,14 +6,7 @@ import time
 import pytest
 
 from agent_process import Agent
-from gateway_double import BODY, CANCELLED, CREDIT, END, FAIL, STATUS, Gateway, record
-
-
-@pytest.fixture
-def gateway():
-    g = Gateway().start()
-    yield g
-    g.stop()
+from gateway_double import BODY, CANCELLED, CREDIT, END, FAIL, STATUS, gateway, record  # noqa: F401
 
 
 @pytest.fixture

@@ -14,16 +14,9 @@ import time
 import pytest
 
 from agent_process import Agent
-from gateway_double import END, FAIL, Gateway
+from gateway_double import END, FAIL, Gateway, gateway  # noqa: F401
 
 SLOW_ECHO = '[backend "e"]\nkind = echo\ndelay_ms = 20\ntokens = {}\n'
-
-
-@pytest.fixture
-def gateway():
-    g = Gateway().start()
-    yield g
-    g.stop()
 
 
 def test_gateway_restart_is_survived_quickly(gateway, tmp_path):

@@ -8,19 +8,10 @@ import stat
 import subprocess
 import time
 
-import pytest
-
 from agent_process import Agent, binary
-from gateway_double import Gateway
+from gateway_double import gateway  # noqa: F401
 
 ECHO = '[backend "small"]\nkind = echo\ndelay_ms = 50\ntokens = 100\nmodels = m-1, m-2\n[backend "gone"]\nkind = openai\nurl = http://127.0.0.1:9\n'
-
-
-@pytest.fixture
-def gateway():
-    g = Gateway().start()
-    yield g
-    g.stop()
 
 
 def ask(agent, *more):

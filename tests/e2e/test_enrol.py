@@ -15,12 +15,16 @@ import env
 from enrol import ADMIN, Key, Link
 
 
-@pytest.fixture(scope="module", params=["event", "worker"])
+@pytest.fixture(scope="module", params=["event"])
 def site(request):
     s = enrol.Site(f"{__name__}-{request.param}", mpm=request.param, conf="DgonJoinFailuresPerAddress 1000\n", threads=32)
     s.gateway.expect("AH01617|DGON0271|DGON0274|DGON0060|DGON0050: .*(4400|4401|4403)")
     with enrol.running(s):
         yield s
+
+
+# Where links live and die; what joins and administers is an ordinary handler, to which the MPM makes no difference.
+on_both = pytest.mark.parametrize("site", ["event", "worker"], indirect=True, scope="module")
 
 
 def ask(site, **options):
@@ -33,6 +37,7 @@ def error_code(answer):
 
 # ---- joining ----
 
+@on_both
 def test_from_invitation_to_answer(site):
     agent = site.add_agent()
     assert agent.out.returncode == 0, agent.out
@@ -52,6 +57,7 @@ def test_from_invitation_to_answer(site):
         assert site.file.owner() == "www-data" and site.file.stat().st_mode & 0o777 == 0o640
 
 
+@on_both
 def test_list_says_who_is_connected(site):
     agent = site.add_agent()
     agent.start("fault")
@@ -183,6 +189,7 @@ def joined(site, name):
     return key, site.join(key, name=name)[1]["id"]
 
 
+@on_both
 def test_login(site):
     key, id = joined(site, "py")
 
@@ -194,6 +201,7 @@ def test_login(site):
     asyncio.run(run())
 
 
+@on_both
 def test_logins_that_fail(site):
     key, _ = joined(site, "victim")
     other, _ = joined(site, "attacker")
@@ -263,6 +271,7 @@ def test_a_second_instance_does_not_throw_out_the_first(site):
     asyncio.run(run())
 
 
+@on_both
 def test_nothing_much_is_read_before_login(site):
     key, _ = joined(site, "long")
 
@@ -287,6 +296,7 @@ def test_nothing_much_is_read_before_login(site):
 
 # ---- revoke, rename, rotate ----
 
+@on_both
 def test_revoked_in_mid_stream(site):
     agent = site.agents[0]
     other = site.add_agent().start("fault")
@@ -317,6 +327,7 @@ def test_revoked_in_mid_stream(site):
     assert site.ctl("revoke", agent.id, ok=False)[0] == 4
 
 
+@on_both
 def test_renamed_under_a_stream(site):
     agent = site.agents[-1]
 
@@ -337,6 +348,7 @@ def test_renamed_under_a_stream(site):
     agent.wait_line(f"as {agent.id}, child", 6, count=3)
 
 
+@on_both
 def test_graceful_restart(site):
     agent = site.agents[-1]
     ups = agent.lines().count(" up: ")

@@ -14,7 +14,8 @@ import env
 
 STREAMS = 200
 KILLS = 100
-REST = 5  # seconds after which nothing is stuck any more
+RELINK = 3  # seconds; an agent that lost all links waits longer each time it dials a child that is killed before it answers
+REST = 12  # seconds after which nothing is stuck any more: far below every timeout that would free it
 KEPT = 5  # seconds for which the model server keeps a connection without a request
 
 
@@ -123,11 +124,16 @@ def test_recycled_children(make_stack):
 
     async def run():
         async with Crowd(s.url, tokens=5, gap=0.05) as crowd:
-            await asyncio.sleep(10)
+            seen = set()
+
+            def recycled():
+                seen.update(s.gateway.worker_pids())
+                return len(crowd.answers) > 1500 and len(seen) >= 8
+
+            await asyncio.to_thread(env.wait_for, recycled, 60, "eight children and 1500 answers")
         return crowd
 
     crowd = asyncio.run(run())
-    assert len(crowd.answers) > 1500
     assert not crowd.bad(), summary(crowd.answers)
     for a in crowd.answers:
         a.check_done(5)
@@ -183,9 +189,9 @@ def test_full_restart_with_500_streams(make_stack):
 
 @pytest.mark.timeout(240)
 def test_kill_children(make_stack):
-    """100 times kill -9 of a random child of four. Each model has an agent with one link, so that it is known
+    """100 times kill -9 of a random child of six. Each model has an agent with one link, so that it is known
     for each stream which two children it goes through: if both live on, it ends well."""
-    s = make_stack(slots=STREAMS, children=4, threads=16, links=1)
+    s = make_stack(slots=STREAMS, children=6, threads=16, links=1)
     s.gateway.expect("AH00052.*signal Killed|AH10392|DGON0030|DGON0040")
     other = env.Backend(models="other").start()
     s.add_agent(backend=other, model="other", slots=STREAMS, links=1)
@@ -208,10 +214,10 @@ def test_kill_children(make_stack):
         kills.append((time.monotonic(), ports, links))
 
     async def run():
-        async with Crowd(s.url, models=("fault", "other"), tokens=12, gap=0.1) as crowd:
+        async with Crowd(s.url, models=("fault", "other"), tokens=8, gap=0.1) as crowd:
             while len(kills) < KILLS:
                 await asyncio.to_thread(kill)
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(0.4)  # httpd replaces one once a second
         return crowd
 
     try:
@@ -231,6 +237,8 @@ def test_kill_children(make_stack):
             if a.events:
                 a.check_tokens()
             near = [k for k in kills if a.started - 0.1 <= k[0] <= a.ended + 0.1]
+            if a.outcome == "json" and a.json["error"]["code"] == "no_capacity":  # the model's only link was on its way back
+                near += [k for k in kills if a.started - RELINK <= k[0] < a.started]
             if a.port and not any(a.port in ports or a.model in links for _, ports, links in near):
                 untouched += 1
                 harmed += [a] * (a.outcome != "done")
@@ -270,7 +278,7 @@ def test_stopped_child(make_stack):
 def test_kill_agents(make_stack):
     """100 times kill -9 of one of three agents; who was served by another one notices nothing."""
     s = make_stack(slots=100, children=2, threads=32)
-    s.gateway.expect("DGON0040")
+    s.gateway.expect("DGON0040|DGON0050: .*4409")  # a busy child may hear of the new agent before the end of the killed one
     backends = [s.backend]
     for _ in range(2):
         backends.append(env.Backend().start())
@@ -280,13 +288,13 @@ def test_kill_agents(make_stack):
 
     try:
         async def run():
-            async with Crowd(s.url, tokens=30, gap=0.1) as crowd:
+            async with Crowd(s.url, tokens=15, gap=0.1) as crowd:
                 for _ in range(KILLS):
                     i = random.randrange(3)
                     killed.append((time.monotonic(), i))
                     s.agents[i].kill()
                     s.agents[i].start()
-                    await asyncio.sleep(0.6)
+                    await asyncio.sleep(0.3)
             return crowd
 
         crowd = asyncio.run(run())

@@ -19,11 +19,7 @@ STREAMS = 100
 
 
 def other_build(module, to):
-    """The same module as another build: its version, from which the id of the segment's users is made, reads otherwise."""
-    version = re.search(r"^AC_INIT\(\[mod_dgon\], \[(.*)\]\)", (env.TOP / "configure.ac").read_text(), re.M)[1].encode() + b"\0"
-    code = module.read_bytes()
-    assert version in code
-    to.write_bytes(code.replace(version, b"9" * (len(version) - 1) + b"\0"))
+    to.write_bytes(env.other_build(module.read_bytes()))
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +92,15 @@ def ask_many(s, label, n, **plan):
     return [asyncio.ensure_future(client.ask(s.url, label=f"{label}{i}", **plan)) for i in range(n)]
 
 
+async def in_line(s, n, runs=30, **plan):
+    """One runs, then n wait behind it: (the one, those that wait)."""
+    long = ask_many(s, "long", 1, tokens=runs, gap=0.1)
+    await asyncio.sleep(0.5)
+    old = ask_many(s, "old", n, gap=0.1, **plan)
+    await asyncio.sleep(0.5)
+    return long, old
+
+
 def served(s, label):
     """When each began, at the backend."""
     return sorted(r["start"] for r in s.backend.requests() if r["label"].startswith(label))
@@ -110,18 +115,15 @@ def test_who_waits_for_the_only_slot(make_stack, files, change, links, mpm):
 
     async def run():
         begin = time.monotonic()
-        answers = ask_many(s, "long", 1, tokens=30, gap=0.1)
-        await asyncio.sleep(0.5)
-        answers += ask_many(s, "old", 5, tokens=5, gap=0.1)
-        await asyncio.sleep(0.5)
+        long, old = await in_line(s, 5, tokens=5)
         if change == "sizes":
             await come_true(other_sizes(s, 1500))
         else:
             put(lambda to: other_build(env.MODULE, to))
             s.gateway.graceful()
             await come_true(lambda: registries(s) == 1)
-        answers += ask_many(s, "new", 5, tokens=5, gap=0.1)
-        return await asyncio.gather(*answers), time.monotonic() - begin
+        new = ask_many(s, "new", 5, tokens=5, gap=0.1)
+        return await asyncio.gather(*long, *old, *new), time.monotonic() - begin
 
     answers, seconds = asyncio.run(run())
     print(f"{change}, {links} links, {mpm}: {seconds:.1f} s,", summary(answers))
@@ -180,10 +182,9 @@ def test_drain_timeout_while_somebody_waits(make_stack):
     s.gateway.expect("DGON0040")
 
     async def run():
-        long = ask_many(s, "long", 1, tokens=100, gap=0.1)
-        await asyncio.sleep(0.5)
-        waiting = ask_many(s, "old", 5, tokens=5, gap=0.1) + [asyncio.ensure_future(client.ask(s.url, stream=False, tokens=1, label="old"))]
-        await asyncio.sleep(0.5)
+        long, waiting = await in_line(s, 5, runs=100, tokens=5)
+        waiting.append(asyncio.ensure_future(client.ask(s.url, stream=False, tokens=1, label="old")))
+        await asyncio.sleep(0.3)
         begin = time.monotonic()
         await come_true(other_sizes(s, 1500))
         new = ask_many(s, "new", 5, tokens=5, gap=0.1)
@@ -208,19 +209,16 @@ def test_old_child_is_killed_while_others_wait(make_stack):
     s.gateway.expect("AH00052.*signal Killed|AH10392|DGON0030|DGON0040")
 
     async def run():
-        answers = ask_many(s, "long", 1, tokens=30, gap=0.1)
-        await asyncio.sleep(0.5)
-        answers += ask_many(s, "old", 12, tokens=2, gap=0.1)
-        await asyncio.sleep(0.5)
+        long, waiting = await in_line(s, 12, tokens=2)
         old = s.gateway.worker_pids()
         await come_true(other_sizes(s, 1500))
-        answers += ask_many(s, "new", 4, tokens=2, gap=0.1)
+        new = ask_many(s, "new", 4, tokens=2, gap=0.1)
         await asyncio.sleep(0.7)
         pid = next(p for p in old if env.alive(p))
         env.stop_still(pid)
         mine = {remote for local, remote in env.sockets(pid).values() if local == s.gateway.port}
         os.kill(pid, signal.SIGKILL)
-        return await asyncio.gather(*answers), mine
+        return await asyncio.gather(*long, *waiting, *new), mine
 
     answers, mine = asyncio.run(run())
     print("one of three old children killed:", summary(answers), sum(a.port in mine for a in answers), "were its")

@@ -34,10 +34,14 @@ def test_the_answer_grows(stack, page, talk):
     assert "/c/" in page.page.url
 
 
+def counts(stack, talk, label, until):
+    """Asks for an answer that is far from its end when this word of it is there."""
+    model.says(stack, *SLOW, label=label)
+    expect(talk.ask("Count")).to_contain_text(until)
+
+
 def test_stop_reaches_the_backend(stack, talk):
-    model.says(stack, *SLOW, label="stop-me")
-    answer = talk.ask("Count")
-    expect(answer).to_contain_text("w5 ")
+    counts(stack, talk, "stop-me", "w5 ")
     talk.stop_button.click()
     model.asked(stack, "stop-me", lambda r: r["aborted"])
     stopped = talk.ended("stopped")
@@ -113,9 +117,7 @@ def test_a_length_that_is_reached(stack, talk):
 
 
 def test_a_reload_keeps_what_had_come(stack, page, talk):
-    model.says(stack, *SLOW, label="reload")
-    answer = talk.ask("Count")
-    expect(answer).to_contain_text("w20 ")
+    counts(stack, talk, "reload", "w20 ")
     page.page.reload()
     model.asked(stack, "reload", lambda r: r["aborted"])
     cut = talk.ended("cut")
@@ -125,9 +127,7 @@ def test_a_reload_keeps_what_had_come(stack, page, talk):
 
 def test_a_tab_that_is_closed(stack, page, talk):
     """The rest of the answer is gone with it; what had come is in the database."""
-    model.says(stack, *SLOW, label="closed")
-    answer = talk.ask("Count")
-    expect(answer).to_contain_text("w40 ")
+    counts(stack, talk, "closed", "w40 ")
     url = page.page.url.replace(page.url, "")
     page.page.close()
     model.asked(stack, "closed", lambda r: r["aborted"])

@@ -1,33 +1,23 @@
 """The login ends while somebody talks: it is said, nothing is lost, and it goes on after signing in again. Basic, a cookie, and a
 page behind a redirect to another host, as OpenID Connect does."""
 
-import base64
-import hashlib
-import pathlib
 import select
-import shutil
 import socket
-import tempfile
 
 import pytest
 from playwright.sync_api import expect
 
 import env
+import logins
 import model
 from talk import Talk
 
 BANNER = "Your login has ended. Sign in again; what you wrote is kept."
 REFUSED = "console error: Failed to load resource.*status of 401"
+ADA = ("ada", "secret")
+MODULES = ("authn_file", "authz_user", "auth_basic", "request", "session", "session_cookie", "auth_form")
 CONF = """
-LoadModule authn_core_module {modules}/mod_authn_core.so
-LoadModule authn_file_module {modules}/mod_authn_file.so
-LoadModule authz_user_module {modules}/mod_authz_user.so
-LoadModule auth_basic_module {modules}/mod_auth_basic.so
-LoadModule request_module {modules}/mod_request.so
-LoadModule session_module {modules}/mod_session.so
-LoadModule session_cookie_module {modules}/mod_session_cookie.so
-LoadModule auth_form_module {modules}/mod_auth_form.so
-Alias /basic "@HTDOCS@"
+{modules}Alias /basic "@HTDOCS@"
 Alias /form "@HTDOCS@"
 Alias /sso "@HTDOCS@"
 Alias /login "{etc}"
@@ -65,12 +55,9 @@ FORM = """<!doctype html><html lang="en"><title>Sign in</title><form method="pos
 
 @pytest.fixture(scope="module")
 def etc():
-    etc = pathlib.Path(tempfile.mkdtemp(prefix="dgon-page-"))  # httpd's user need not come through our directories
-    etc.chmod(0o755)
-    (etc / "form.html").write_text(FORM)
-    password(etc, "secret")
-    yield etc
-    shutil.rmtree(etc)
+    with logins.users_file(ADA) as users:
+        (users.parent / "form.html").write_text(FORM)
+        yield users.parent
 
 
 class Elsewhere:
@@ -93,15 +80,14 @@ def elsewhere():
 
 @pytest.fixture(scope="module")
 def stack(make_stack, etc, elsewhere):
-    stack = make_stack(conf=CONF.format(modules=env.modules_dir(), etc=etc, elsewhere=elsewhere.port))
+    stack = make_stack(conf=CONF.format(modules=logins.modules(*MODULES), etc=etc, elsewhere=elsewhere.port))
     stack.gateway.expect("AH01617")  # a password that does not fit
     return stack
 
 
 def password(etc, word):
     """The only user's, from now on."""
-    (etc / "new").write_text("ada:{SHA}" + base64.b64encode(hashlib.sha1(word.encode()).digest()).decode() + "\n")
-    (etc / "new").rename(etc / "users")
+    logins.set_user(etc / "users", ADA[0], word)
 
 
 @pytest.fixture

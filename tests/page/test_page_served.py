@@ -1,16 +1,12 @@
 """How the page is served: headers, caches, compression, prefixes, size. What is served is what was built, file by file."""
 
-import base64
 import gzip
-import hashlib
-import pathlib
 import re
-import shutil
-import tempfile
 
 import pytest
 
 import env
+import logins
 
 FIRST_LOAD = 120 * 1024
 POLICY = {
@@ -22,12 +18,7 @@ TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript", "css": "te
 TEXT = ("html", "js", "css", "svg", "json", "webmanifest")
 FILES = sorted(str(f.relative_to(env.PAGE)) for f in env.PAGE.rglob("*") if f.is_file())
 CONF = """
-LoadModule authn_core_module {modules}/mod_authn_core.so
-LoadModule authn_file_module {modules}/mod_authn_file.so
-LoadModule authz_user_module {modules}/mod_authz_user.so
-LoadModule auth_basic_module {modules}/mod_auth_basic.so
-LoadModule brotli_module {modules}/mod_brotli.so
-Alias /team/chat/config.json "{etc}/page.json"
+{modules}Alias /team/chat/config.json "{etc}/page.json"
 <Location "/team/chat/config.json">
     ForceType application/json
     Header set Cache-Control no-cache
@@ -51,12 +42,10 @@ Include "{top}/conf/page.conf"
 
 @pytest.fixture(scope="module")
 def stack(make_stack):
-    etc = pathlib.Path(tempfile.mkdtemp(prefix="dgon-page-"))  # httpd's user need not come through our directories
-    etc.chmod(0o755)
-    (etc / "page.json").write_text('{"title": "A title of our own"}')
-    (etc / "users").write_text("ada:{SHA}" + base64.b64encode(hashlib.sha1(b"secret").digest()).decode() + "\n")
-    yield make_stack(conf=CONF.format(modules=env.modules_dir(), etc=etc, top=env.TOP))
-    shutil.rmtree(etc)
+    with logins.users_file(("ada", "secret")) as users:
+        (users.parent / "page.json").write_text('{"title": "A title of our own"}')
+        modules = logins.modules("authn_file", "authz_user", "auth_basic", "brotli")
+        yield make_stack(conf=CONF.format(modules=modules, etc=users.parent, top=env.TOP))
 
 
 def cache_of(answer):
