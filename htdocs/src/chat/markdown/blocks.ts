@@ -1,8 +1,8 @@
 /** A text that grows, as the blocks it is made of. What is before its last blocks is read once and then left alone:
  *  a block is the same object for as long as it means the same, so that its view is not touched again. */
-import type {Token, Tokens} from "marked";
+import type {MarkedToken, Token, Tokens} from "marked";
 import type {NoteRefToken} from "./footnotes";
-import {type Links, lex, noLinks, walk} from "./lexer";
+import {Known, type Links, lex, noLinks, walk} from "./lexer";
 
 /** What the reading of a block leaves for those after it. */
 interface State {
@@ -48,30 +48,71 @@ export function decided(text: string): string {
     return end ? text.slice(0, text.length - Math.min(40, text.length) + end.index) : text;
 }
 
-/** Where the tail can be cut: before the last token that stands behind an empty line and has a whole line itself.
- *  Nothing that comes later reaches over that: a list, a table, a heading or a quote ends at or before it. */
+/** Whether a block ends before `next`, whatever comes: fenced code that anything stands behind, a heading, a rule; a paragraph at a list. */
+const ended = (block: Token | undefined, next: Token): boolean =>
+    block !== undefined && (block.type === "heading" || block.type === "hr" || (block.type === "code" && !("codeBlockStyle" in block)) ||
+        (block.type === "paragraph" && next.type === "list"));
+
+/** The beginning of a formula that may yet be closed, over all but an empty line. */
+const mayOpen = (token: Token): boolean => token.type !== "code" && token.type !== "mathBlock" && /\$\$|\\\[|\\begin\{/.test(token.raw);
+
+/** Where the tail can be cut: before the last token that has a whole line itself and stands behind an empty line or a block that has
+ *  ended. Nothing that comes later reaches over that: a list, a table, a heading or a quote ends at or before it. */
 function frozenCount(tail: string, tokens: Token[]): {count: number; length: number} {
     let best = {count: 0, length: 0};
     let at = 0;
+    let open = false;
     for (const [i, token] of tokens.entries()) {
         if (!tail.startsWith(token.raw, at)) break; // marked wrote another raw than it read
-        if (i > 0 && token.type !== "space" && /\n[ \t]*\n$/.test(tail.slice(Math.max(0, at - 200), at)) && tail.indexOf("\n", at) >= 0) {
-            best = {count: i, length: at};
-        }
+        const free = /\n[ \t]*\n$/.test(tail.slice(Math.max(0, at - 200), at));
+        if (free) open = false;
+        if (i > 0 && token.type !== "space" && (free || (!open && ended(tokens[i - 1], token))) && tail.indexOf("\n", at) >= 0) best = {count: i, length: at};
+        open ||= mayOpen(token);
         at += token.raw.length;
     }
     return best;
 }
 
-/** The old object where it is the same as the new one; in a list that grows, item by item. */
-function reuse<T extends Token>(old: Token | undefined, fresh: T, same: (a: Token, b: Token) => boolean): T {
+/** The items of the list at the beginning of the tail that are settled: all but the last two. The tail is read without them. */
+interface Settled {
+    list: Tokens.List;
+    /** What they take of the tail. */
+    length: number;
+    /** Stands for them where it matters that they are there: an item that leaves a list loose. */
+    before: string;
+}
+
+function settle(list: Tokens.List): Settled | null {
+    const items = list.items.slice(0, -2);
+    const mark = /^ {0,3}(?:[*+-]|\d{1,9}[.)])[ \t]+/.exec(items.at(-1)?.raw ?? "")?.[0];
+    if (mark === undefined) return null;
+    const raw = items.map((x) => x.raw).join("");
+    return {list: {...list, items, raw}, length: raw.length, before: list.loose ? `${mark}x\n\n` : ""};
+}
+
+/** The whole list, where the tokens go on with the settled one; null: it is to be read from its beginning. */
+function unsettle(s: Settled, tokens: Token[]): Token[] | null {
+    const [more, ...rest] = tokens;
+    if (more?.type !== "list") return null;
+    const list = more as Tokens.List;
+    const items = s.before ? list.items.slice(1) : list.items;
+    if (list.ordered !== s.list.ordered || list.loose !== s.list.loose || items.length === 0) return null;
+    return [{...s.list, raw: s.list.raw + list.raw.slice(s.before.length), items: [...s.list.items, ...items]}, ...rest];
+}
+
+const sameList = <T extends Token>(before: readonly Token[] | undefined, now: readonly T[], growing: boolean): T[] =>
+    now.map((x, i) => reuse(before?.[i], x, growing));
+
+const rowText = (row: Tokens.TableCell[] | undefined): string | undefined => row?.map((cell) => cell.text).join("|");
+
+/** The old object where it is the same as the new one; in what grows, part by part. */
+function reuse<T extends Token>(old: Token | undefined, fresh: T, growing: boolean): T {
     if (old === undefined || old.type !== fresh.type) return fresh;
-    if (same(old, fresh)) return old as T;
-    if (fresh.type === "list") {
-        const before = (old as Tokens.List).items;
-        const list = fresh as Tokens.List;
-        list.items = list.items.map((item, i) => reuse(before[i], item, same));
-    }
+    if (growing ? sameWords(old, fresh) : sameMeaning(old, fresh)) return old as T;
+    const [a, b] = [old, fresh] as [MarkedToken, MarkedToken];
+    if (a.type === "list" && b.type === "list") b.items = sameList(a.items, b.items, growing);
+    else if ((a.type === "list_item" && b.type === "list_item") || (a.type === "blockquote" && b.type === "blockquote")) b.tokens = sameList(a.tokens, b.tokens, growing);
+    else if (a.type === "table" && b.type === "table" && growing) b.rows = b.rows.map((row, i) => (rowText(a.rows[i]) === rowText(row) ? (a.rows[i] ?? row) : row));
     return fresh;
 }
 
@@ -87,6 +128,8 @@ export class Blocks {
     private frozenLength = 0;
     private state = newState();
     private all: Token[] = [];
+    private known = new Known();
+    private settled: Settled | null = null;
 
     /** The text as it is now; growing: more of it may come. */
     update(source: string, growing: boolean): readonly Token[] {
@@ -101,17 +144,28 @@ export class Blocks {
         this.frozenLength = 0;
         this.state = newState();
         this.all = [];
+        this.known = new Known();
+        this.settled = null;
+    }
+
+    private read(visible: string): Token[] {
+        const s = this.settled;
+        if (s && visible.length > s.length) {
+            const whole = unsettle(s, lex(s.before + visible.slice(s.length), this.state.links, this.known));
+            if (whole) return whole;
+        }
+        return lex(visible, this.state.links, this.known);
     }
 
     private grow(): readonly Token[] {
         const tail = this.text.slice(this.frozenLength);
         const visible = decided(tail);
-        const tokens = lex(visible, this.state.links);
+        const tokens = this.read(visible);
         const cut = frozenCount(visible, tokens);
         if (cut.count > 0) {
             for (const token of tokens.slice(0, cut.count)) {
                 annotate(token, this.state, null);
-                if (shown(token)) this.frozen.push(reuse(this.all[this.frozen.length], token, sameWords));
+                if (shown(token)) this.frozen.push(reuse(this.all[this.frozen.length], token, true));
             }
             this.frozenLength += cut.length;
         }
@@ -120,7 +174,9 @@ export class Blocks {
         for (const token of rest) annotate(token, state, null);
         const before = this.all;
         const from = this.frozen.length;
-        this.all = [...this.frozen, ...rest.filter(shown).map((token, i) => reuse(before[from + i], token, sameWords))];
+        this.all = [...this.frozen, ...rest.filter(shown).map((token, i) => reuse(before[from + i], token, true))];
+        const first = this.all[from];
+        this.settled = rest[0]?.type === "list" && first ? settle(first as Tokens.List) : null;
         return this.all;
     }
 
@@ -131,10 +187,12 @@ export class Blocks {
         const state = newState();
         for (const token of tokens) annotate(token, state, defined);
         const before = this.all;
-        this.all = tokens.filter(shown).map((token, i) => reuse(before[i], token, sameMeaning));
+        this.all = tokens.filter(shown).map((token, i) => reuse(before[i], token, false));
         this.frozen = [];
         this.frozenLength = 0;
         this.state = newState();
+        this.known = new Known();
+        this.settled = null;
         return this.all;
     }
 }

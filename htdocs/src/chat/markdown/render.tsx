@@ -8,6 +8,7 @@ import {Code} from "./code";
 import {decode} from "./entities";
 import type {NoteRefToken, NoteToken} from "./footnotes";
 import {type Piece, type Tagged, isTagged, nest} from "./html";
+import type {PieceToken} from "./lexer";
 import {LinkTo, Picture} from "./links";
 import {Mathematics} from "./math";
 import type {MathToken} from "./mathSyntax";
@@ -37,6 +38,9 @@ const One = memo(({token, place}: {token: Token; place: Place}) => <>{one(token,
 const inline = (tokens: readonly Token[] | undefined, place: Place): ComponentChildren => nest(tokens ?? []).map((p) =>
     isTagged(p) ? <Html e={p} place={within(place)} /> : one(p, within(place)));
 
+/** One of a long paragraph: once there is a next one, it stays as it is. */
+const Piece = memo(({tokens, place}: {tokens: readonly Token[]; place: Place}) => <>{inline(tokens, place)}</>);
+
 function own(token: Token, place: Place): ComponentChildren | undefined {
     switch (token.type) {
         case "math":
@@ -55,6 +59,8 @@ function own(token: Token, place: Place): ComponentChildren | undefined {
             const text = String((token as Tokens.Generic).text);
             return place === "top" && text.trim() !== "" ? <p class="md-raw" dir="auto">{text.trim()}</p> : text;
         }
+        case "piece":
+            return <Piece tokens={(token as PieceToken).tokens} place={place} />;
         case "plain":
             return <p class="md-raw" dir="auto">{token.raw}</p>;
         default:
@@ -130,18 +136,22 @@ const ALIGN = {left: "md-left", center: "md-center", right: "md-right"};
 /** A cell with more letters than this is not squeezed into a column of single words. */
 const LONG_CELL = 24;
 
-function table(x: Tokens.Table): VNode {
-    const cells = (row: Tokens.TableCell[], Tag: "th" | "td") =>
-        row.map((c, i) => (
+const Row = memo(({row, Tag}: {row: Tokens.TableCell[]; Tag: "th" | "td"}) => (
+    <tr>
+        {row.map((c, i) => (
             <Tag key={i} dir="auto" {...className([c.align && ALIGN[c.align], c.text.length > LONG_CELL && "md-long"].filter(Boolean).join(" "))} {...(Tag === "th" ? {scope: "col"} : {})}>
                 {inline(c.tokens, "inside")}
             </Tag>
-        ));
+        ))}
+    </tr>
+));
+
+function table(x: Tokens.Table): VNode {
     return (
         <Scroller class="md-table" label={t("md.table")}>
             <table>
-                <thead><tr>{cells(x.header, "th")}</tr></thead>
-                {x.rows.length > 0 && <tbody>{x.rows.map((row, i) => <tr key={i}>{cells(row, "td")}</tr>)}</tbody>}
+                <thead><Row row={x.header} Tag="th" /></thead>
+                {x.rows.length > 0 && <tbody>{x.rows.map((row, i) => <Row key={i} row={row} Tag="td" />)}</tbody>}
             </table>
         </Scroller>
     );
