@@ -12,13 +12,16 @@ interface State {
     /** The level of the last heading in the page, and that of the first in the text. */
     heading: number;
     firstHeading: number;
+    codes: number;
 }
 
 const PAGE_HEADING = 2; // an answer's headings stand below the page's own
-const newState = (): State => ({links: noLinks(), notes: new Map(), heading: PAGE_HEADING, firstHeading: 0});
+/** Code blocks of one text that have a head, colours and scroll sideways: what each of them adds to a page is paid for at every frame. */
+const CODES_MAX = 100;
+const newState = (): State => ({links: noLinks(), notes: new Map(), heading: PAGE_HEADING, firstHeading: 0, codes: 0});
 const copy = (s: State): State => ({...s, links: Object.assign(noLinks(), s.links), notes: new Map(s.notes)});
 
-/** Numbers the footnotes, and gives headings levels without gaps: #, then ### is h3, then h4.
+/** Numbers the footnotes and the code, and gives headings levels without gaps: #, then ### is h3, then h4.
  *  defined: the notes that there are; null while the text grows, they may yet come. */
 function annotate(token: Token, state: State, defined: ReadonlySet<string> | null): void {
     walk([token], (x) => {
@@ -32,6 +35,8 @@ function annotate(token: Token, state: State, defined: ReadonlySet<string> | nul
             state.firstHeading ||= depth;
             state.heading = Math.max(PAGE_HEADING + 1, Math.min(PAGE_HEADING + 1 + depth - state.firstHeading, state.heading + 1, 6));
             Object.assign(x, {level: state.heading});
+        } else if (x.type === "code") {
+            Object.assign(x, {plain: ++state.codes > CODES_MAX});
         } else if (x.type === "def") {
             const {tag, href, title} = x as {tag?: unknown; href?: unknown; title?: unknown};
             if (typeof tag === "string" && typeof href === "string") state.links[tag] ??= {href, title: String(title ?? "")};
