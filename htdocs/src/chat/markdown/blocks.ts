@@ -78,7 +78,8 @@ function frozenCount(tail: string, tokens: Token[]): {count: number; length: num
     return best;
 }
 
-/** The items of the list at the beginning of the tail that are settled: all but the last two. The tail is read without them. */
+/** The items of the list at the beginning of the tail that are settled: all but the last one, and the one before it,
+ *  which it may yet turn out to go on with. The tail is read without them. */
 interface Settled {
     list: Tokens.List;
     /** What they take of the tail. */
