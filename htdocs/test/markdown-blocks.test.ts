@@ -66,6 +66,18 @@ describe("blocks of a growing text", () => {
         expect(later).toHaveLength(5);
     });
 
+    it("keep the rows of a table and the blocks of a quote that grow", () => {
+        const blocks = new Blocks();
+        const rows = (text: string) => (blocks.update(text, true)[0] as unknown as {rows: unknown[]}).rows;
+        const [row] = rows("| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4");
+        expect(rows("| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 45 |\n| 6 | 7")[0]).toBe(row);
+        const inside = (text: string) => (blocks.update(text, true)[0] as unknown as {tokens: {items?: unknown[]}[]}).tokens;
+        const first = inside("> a\n>\n> - b\n> - c");
+        const later = inside("> a\n>\n> - b\n> - c d\n> - e");
+        expect(later[0]).toBe(first[0]);
+        expect(later[2]?.items?.[0]).toBe(first[2]?.items?.[0]);
+    });
+
     it("begin anew when another text comes", () => {
         const blocks = new Blocks();
         blocks.update("# a\n\nb\n\nc\n\nd", true);

@@ -216,7 +216,7 @@ describe("an answer", () => {
         const text = "# A\n\nfirst **b**\n\n- a\n- b\n\n```js\nlet a;\n```\n\n| a |\n|---|\n| b |\n\nlast one\n\nand the end";
         const from = text.indexOf("last");
         await show(text.slice(0, from + 6), true);
-        await vi.waitFor(() => expect(count(".code-keyword")).toBe(1));
+        await vi.waitFor(() => expect(count(".code-keyword")).toBe(1), 10_000);
         const settled = [...root.querySelectorAll(".md > *")].slice(0, 5);
         const touched: MutationRecord[] = [];
         const watch = new MutationObserver((records) => touched.push(...records));
