@@ -118,7 +118,7 @@ describe("blocks of a growing text", () => {
         expect(read(45000)).toBeLessThan(2 * short + 500);
     });
 
-    it.each(["list", "loose list", "list that was loose once", "tasks", "fences", "headings", "rules"])("are read again no further than it matters: %s", (kind) => {
+    it.each(["list", "loose list", "list that was loose once", "tasks", "table", "fences", "headings", "rules"])("are read again no further than it matters: %s", (kind) => {
         const text = longBlock(kind, 45000);
         const blocks = new Blocks();
         for (let at = 500; at < text.length; at += 500) blocks.update(text.slice(0, at), true);

@@ -78,32 +78,46 @@ function frozenCount(tail: string, tokens: Token[]): {count: number; length: num
     return best;
 }
 
-/** The items of the list at the beginning of the tail that are settled: all but the last one, and the one before it,
- *  which it may yet turn out to go on with. The tail is read without them. */
+/** The settled beginning of the list or table that the tail begins with: its items but for the last one and the one before it, which
+ *  that may yet turn out to go on with; its rows but for the last one. The tail is read without them. */
 interface Settled {
-    list: Tokens.List;
-    /** What they take of the tail. */
+    block: Tokens.List | Tokens.Table;
+    /** What is settled of the tail. */
     length: number;
-    /** Stands for them where it matters that they are there: an item that leaves a list loose. */
+    /** Stands for it where it matters that it is there: an item that leaves a list loose, the head of a table. */
     before: string;
 }
 
-function settle(list: Tokens.List): Settled | null {
-    const items = list.items.slice(0, -2);
-    const mark = /^ {0,3}(?:[*+-]|\d{1,9}[.)])[ \t]+/.exec(items.at(-1)?.raw ?? "")?.[0];
-    if (mark === undefined) return null;
-    const raw = items.map((x) => x.raw).join("");
-    return {list: {...list, items, raw}, length: raw.length, before: list.loose ? `${mark}x\n\n` : ""};
+function settle(block: Token | undefined): Settled | null {
+    const x = block as MarkedToken | undefined;
+    if (x?.type === "list") {
+        const items = x.items.slice(0, -2);
+        const mark = /^ {0,3}(?:[*+-]|\d{1,9}[.)])[ \t]+/.exec(items.at(-1)?.raw ?? "")?.[0];
+        if (mark === undefined) return null;
+        const raw = items.map((item) => item.raw).join("");
+        return {block: {...x, items, raw}, length: raw.length, before: x.loose ? `${mark}x\n\n` : ""};
+    }
+    if (x?.type === "table") {
+        const lines = x.raw.split("\n");
+        if (x.rows.length < 2 || lines.length !== x.rows.length + 2) return null;
+        const raw = lines.slice(0, -1).map((line) => `${line}\n`).join("");
+        return {block: {...x, rows: x.rows.slice(0, -1), raw}, length: raw.length, before: `${lines[0]}\n${lines[1]}\n`};
+    }
+    return null;
 }
 
-/** The whole list, where the tokens go on with the settled one; null: it is to be read from its beginning. */
+/** The whole block, where the tokens go on with the settled one; null: it is to be read from its beginning. */
 function unsettle(s: Settled, tokens: Token[]): Token[] | null {
-    const [more, ...rest] = tokens;
-    if (more?.type !== "list") return null;
-    const list = more as Tokens.List;
-    const items = s.before ? list.items.slice(1) : list.items;
-    if (list.ordered !== s.list.ordered || list.loose !== s.list.loose || items.length === 0) return null;
-    return [{...s.list, raw: s.list.raw + list.raw.slice(s.before.length), items: [...s.list.items, ...items]}, ...rest];
+    const [first, ...rest] = tokens;
+    const more = first as MarkedToken | undefined;
+    const raw = s.block.raw + (more?.raw.slice(s.before.length) ?? "");
+    if (s.block.type === "list" && more?.type === "list") {
+        const items = s.before ? more.items.slice(1) : more.items;
+        if (s.block.ordered !== more.ordered || s.block.loose !== more.loose || items.length === 0) return null;
+        return [{...s.block, raw, items: [...s.block.items, ...items]}, ...rest];
+    }
+    if (s.block.type === "table" && more?.type === "table" && more.rows.length > 0) return [{...s.block, raw, rows: [...s.block.rows, ...more.rows]}, ...rest];
+    return null;
 }
 
 const sameList = <T extends Token>(before: readonly Token[] | undefined, now: readonly T[], growing: boolean): T[] =>
@@ -181,8 +195,7 @@ export class Blocks {
         const before = this.all;
         const from = this.frozen.length;
         this.all = [...this.frozen, ...rest.filter(shown).map((token, i) => reuse(before[from + i], token, true))];
-        const first = this.all[from];
-        this.settled = rest[0]?.type === "list" && first ? settle(first as Tokens.List) : null;
+        this.settled = rest[0] && shown(rest[0]) ? settle(this.all[from]) : null;
         return this.all;
     }
 

@@ -38,8 +38,10 @@ const One = memo(({token, place}: {token: Token; place: Place}) => <>{one(token,
 const inline = (tokens: readonly Token[] | undefined, place: Place): ComponentChildren => nest(tokens ?? []).map((p) =>
     isTagged(p) ? <Html e={p} place={within(place)} /> : one(p, within(place)));
 
-/** One of a long paragraph: once there is a next one, it stays as it is. */
-const Piece = memo(({tokens, place}: {tokens: readonly Token[]; place: Place}) => <>{inline(tokens, place)}</>);
+/** One of a long paragraph. One that ends its line is a box of its own: the layout of the others does not depend on it. */
+const Piece = memo(({tokens, place}: {tokens: readonly Token[]; place: Place}) => (
+    <span {...className(tokens.at(-1)?.type === "br" && "md-piece")}>{inline(tokens, place)}</span>
+));
 
 function own(token: Token, place: Place): ComponentChildren | undefined {
     switch (token.type) {
