@@ -1,8 +1,9 @@
-import {describe, expect, it} from "vitest";
+import {Lexer} from "marked";
+import {describe, expect, it, vi} from "vitest";
 import {cpuMs} from "./cpu";
 import {Blocks, decided, readAll} from "../src/chat/markdown/blocks";
-import {lex} from "../src/chat/markdown/lexer";
-import {samples} from "./markdown-samples";
+import {lex, walk} from "../src/chat/markdown/lexer";
+import {longBlock, parts, samples} from "./markdown-samples";
 
 /** The same numbers each time. */
 function random(seed: number): () => number {
@@ -65,6 +66,18 @@ describe("blocks of a growing text", () => {
         expect(later).toHaveLength(5);
     });
 
+    it("keep the rows of a table and the blocks of a quote that grow", () => {
+        const blocks = new Blocks();
+        const rows = (text: string) => (blocks.update(text, true)[0] as unknown as {rows: unknown[]}).rows;
+        const [row] = rows("| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4");
+        expect(rows("| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 45 |\n| 6 | 7")[0]).toBe(row);
+        const inside = (text: string) => (blocks.update(text, true)[0] as unknown as {tokens: {items?: unknown[]}[]}).tokens;
+        const first = inside("> a\n>\n> - b\n> - c");
+        const later = inside("> a\n>\n> - b\n> - c d\n> - e");
+        expect(later[0]).toBe(first[0]);
+        expect(later[2]?.items?.[0]).toBe(first[2]?.items?.[0]);
+    });
+
     it("begin anew when another text comes", () => {
         const blocks = new Blocks();
         blocks.update("# a\n\nb\n\nc\n\nd", true);
@@ -80,6 +93,44 @@ describe("blocks of a growing text", () => {
         expect(decided("a\n```js\ncode")).toBe("a\n```js\ncode");
     });
 
+    it.each(Object.keys(parts))("that are long are at any time those of what has come: %s", (kind) => {
+        const text = `${longBlock(kind, 15000)}\n\nend`;
+        const r = random(text.length);
+        const got = streamed(text, () => 1 + Math.floor(r() * 900), (seen, now) => expect(now, String(seen.length)).toEqual(readAll(decided(seen))));
+        expect(got).toEqual(readAll(text));
+    });
+
+    it.each(Object.keys(parts).filter((x) => x !== "words without gaps"))("that are long cost no more for their next words than short ones: %s", (kind) => {
+        const read = (length: number) => {
+            const text = longBlock(kind, length);
+            const blocks = new Blocks();
+            let now: readonly unknown[] = [];
+            for (let at = 500; at < text.length; at += 500) now = blocks.update(text.slice(0, at), true);
+            const words = vi.spyOn(Lexer.prototype, "inlineTokens");
+            for (let i = 0; i < 10; i++) blocks.update(`${text}${" word".repeat(i + 1)}`, true);
+            const letters = words.mock.calls.reduce((sum, [src]) => sum + src.length, 0);
+            words.mockRestore();
+            expect(now.length).toBeGreaterThan(0);
+            return letters / 10;
+        };
+        const short = read(9000);
+        expect(short).toBeGreaterThan(kind === "code" ? -1 : 0);
+        expect(read(45000)).toBeLessThan(2 * short + 500);
+    });
+
+    it.each(["list", "loose list", "list that was loose once", "tasks", "table", "fences", "headings", "rules"])("are read again no further than it matters: %s", (kind) => {
+        const text = longBlock(kind, 45000);
+        const blocks = new Blocks();
+        for (let at = 500; at < text.length; at += 500) blocks.update(text.slice(0, at), true);
+        const lexed = vi.spyOn(Lexer.prototype, "blockTokens");
+        blocks.update(`${text}${parts[kind]}`, true);
+        blocks.update(`${text}${parts[kind]}${parts[kind]} and more`, true);
+        const letters = lexed.mock.calls.map(([src]) => src.length);
+        lexed.mockRestore();
+        expect(letters.length).toBeGreaterThan(1);
+        expect(Math.max(...letters)).toBeLessThan(2500);
+    });
+
     it("read 45 KB in pieces of four characters in less than 2 ms each", () => {
         const sample = samples.slice(0, 22).join("\n\n");
         const text = sample.repeat(Math.ceil(45000 / sample.length)).slice(0, 45000);
@@ -88,6 +139,19 @@ describe("blocks of a growing text", () => {
         let n = 0;
         for (let i = 4; i < text.length; i += 4, n++) blocks.update(text.slice(0, i), true);
         expect((cpuMs() - began) / n).toBeLessThan(2);
+    });
+
+    it("tear nothing where words are read in pieces", () => {
+        const image = `![i](data:image/png;base64,${"A".repeat(9000)})`;
+        const bold = `**${"strong words ".repeat(40)}end**`;
+        const text = Array.from({length: 30}, (_, i) => `${"word ".repeat(i * 11)}${bold} [${"link ".repeat(30)}](https://a.example/${i}) ${image}`).join(" ");
+        const seen = {strong: 0, link: 0, image: 0, piece: 0, letters: ""};
+        walk(readAll(text), (x) => {
+            if (x.type in seen) seen[x.type as "strong"]++;
+            if (x.type === "piece") seen.letters += x.raw;
+        });
+        expect(seen).toMatchObject({strong: 30, link: 30, image: 30, letters: text});
+        expect(seen.piece).toBeGreaterThan(10);
     });
 
     it("nest no deeper than the stack holds", () => {

@@ -32,7 +32,47 @@ export const samples: string[] = [
     "**open bold\n\nnext** `open code\n\nnext` [open](\n\nx)",
     "![alt](https://a.example/x.png) ![d](data:image/png;base64,AAAA) [![i](x)](https://a.example)",
     "term\n: not a definition list\n\n\n***bold em***_x_ __y__ *a*b* 2*3*4",
+    "- a\n- b\n- c\n- d\n\n- loose now\n- f\n- g\n  - h\n    - i\n\n  j\n- k\n\n\nend",
+    "  * a\n  * b\n * c\n   * d\n* e\n\t* f\n* g\n* h\n+ other\n+ list\n+ of\n+ four",
+    "Text:\n1) a\n2) b\n   ```\n   x\n   ```\n3) c\n4) d\n\n   e\n5) f\n6) g\n7. h\n8. i\n9. j",
+    "Text\n2. no list\n3. yet\n\n3. a\n4. b\n5. c\n6. d",
+    "- [ ] a\n- [x] b\n- c\n- [ ] d\n- [x] `e`\n- f\n\n- [ ] g\n- h\n- [x] i",
+    "- a\n-\n- c\n-   d\n-\n  e\n- f\n- # g\n- > h\n  i\n- - j\n  - k\n- l\nlazy\n- m\n* * *\n- n",
+    "- a\n- b[^1]\n- c\n- [^1]: d\n- e\n- f\n\n[^1]: g",
+    "```\na\n```\n```js\nb\n```\n# c\n## d\n---\ne\n***\n~~~\nf\n~~~\ng\n```\nh\n```\n    i\nj",
+    "$$\na\n```\nb\n```\n# c\nd\n***\n- e\n$$\n\n\\[\nx\n- y\n# z\n\\]\n# head\n\\begin{cases}\na\n- b\n- c\n- d\n- e\n\\end{cases}",
+    "> - a\n> - b\n> - c\n>\n> - d\n> - e\n>\n> f\n> g\n> | a | b |\n> |---|---|\n> | 1 | 2 |\n> | 3 | 4 |\n>\n> ```\n> h\n> ```\n> i",
+    "| a | b |\n|---|:-:|\n| 1 | **2** |\n| 1 | **2** |\n| x | y | z |\n| x |\n| `\\|` | [l](https://a.example) |\n| 5 | 6 |\nno row\n# end",
     "",
     "\n\n\n",
     "x",
 ];
+
+const WORDS = "while the machine does what it has to do, **strong words** stand beside `code`, a [link](https://a.example/{n}) and *others*";
+
+/** What one block is made of that is as long as a whole answer. */
+export const parts: Record<string, string> = {
+    "list": `- point {n} says ${WORDS}\n`,
+    "loose list": `{n}. point {n} says ${WORDS}\n\n`,
+    "list that was loose once": `- [ ] point {n} says ${WORDS}\n`,
+    "tasks": `* [x] point {n} says ${WORDS}\n`,
+    "table": `| {n} | a | ${WORDS} |\n`,
+    "lines": `${WORDS} in line {n},\n`,
+    "line": `${WORDS} in part {n}, `,
+    "words without gaps": "漢字かな交じり文**強調**と`code`{n}",
+    "sentences": "漢字かな交じり文**強調**と`code`が{n}回。",
+    "quote": `> ${WORDS} in line {n},\n`,
+    "quoted list": `> - point {n} says ${WORDS}\n`,
+    "list in a list": `  - point {n} says ${WORDS}\n`,
+    "code": "    total[{n}] = sum(value * {n} for value in values)  # part {n}\n",
+    "fences": "```js\nlet part{n} = {n};\n```\n",
+    "headings": "## Part {n}\n",
+    "rules": "part {n}\n***\n",
+};
+const before: Record<string, string> = {"list that was loose once": "Text:\n- a\n\n- [x] b\n", table: "| a | b | c |\n|---|:-:|--:|\n", "list in a list": "1. begin\n", code: "```python\ndef f():\n"};
+
+export function longBlock(kind: string, length: number): string {
+    let text = before[kind] ?? "";
+    for (let i = 1; text.length < length; i++) text += (parts[kind] ?? "").replaceAll("{n}", String(i));
+    return text;
+}

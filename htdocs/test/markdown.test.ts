@@ -9,7 +9,7 @@ import {languageName, languageOf} from "../src/chat/markdown/languages";
 import {lex, walk} from "../src/chat/markdown/lexer";
 import {draw} from "../src/chat/markdown/mathml";
 import {imageUrl, linkUrl} from "../src/chat/markdown/url";
-import {samples} from "./markdown-samples";
+import {longBlock, parts, samples} from "./markdown-samples";
 import {drawAnew, root} from "./root";
 
 drawAnew();
@@ -174,11 +174,49 @@ describe("an answer", () => {
         await show(text);
         if (!root.isEqualNode(streamed)) expect(streamed.innerHTML).toBe(root.innerHTML);
     });
+    it.each(Object.keys(parts))("of one long block looks the same streamed and whole: %s", async (kind) => {
+        const text = longBlock(kind, 12000);
+        for (let i = 700; i < text.length; i += 700) await show(text.slice(0, i), true);
+        await show(text);
+        const streamed = root.cloneNode(true) as Element;
+        render(null, root);
+        await show(text);
+        if (!root.isEqualNode(streamed)) expect(streamed.innerHTML).toBe(root.innerHTML);
+        expect(root.textContent?.length).toBeGreaterThan(4000);
+    });
+
+    it("of one long block keeps what it has drawn of it", async () => {
+        for (const [kind, part, all] of [["list", "li", "ul"], ["table", "tbody tr", "tbody"], ["quoted list", "blockquote li", "blockquote ul"], ["lines", "p br", "p"]] as const) {
+            const text = longBlock(kind, 20000);
+            await show(text.slice(0, 15000), true);
+            const had = [...root.querySelectorAll(part)];
+            let touched = 0;
+            const seen = new MutationObserver((all) => (touched += all.filter((x) => had.slice(0, -3).some((y) => y.contains(x.target))).length));
+            seen.observe(root, {subtree: true, childList: true, characterData: true, attributes: true});
+            for (let i = 15000; i < text.length; i += 100) await show(text.slice(0, i), true);
+            await show(text);
+            await Promise.resolve();
+            seen.disconnect();
+            const now = [...root.querySelectorAll(part)];
+            expect(now.length, kind).toBeGreaterThan(had.length);
+            expect(now.slice(0, had.length - 3).every((x, i) => x === had[i]), kind).toBe(true);
+            expect(touched, kind).toBe(0);
+            expect(count(all)).toBe(1);
+            render(null, root);
+        }
+    });
+
+    it("has a head, a copy button and colours for its first hundred codes", async () => {
+        await show(`${"```js\nlet a;\n```\n".repeat(98)}- x\n  ~~~\n  in a list\n  ~~~\n\n> ~~~\n> in a quote\n> ~~~\n\n~~~\nplain <b>\n~~~\n`);
+        expect([count(".code"), count("pre"), count("li .code"), count("blockquote .code")]).toEqual([100, 101, 1, 1]);
+        expect(find(".md > pre")?.textContent).toBe("plain <b>");
+    });
+
     it("does not touch what is settled", async () => {
         const text = "# A\n\nfirst **b**\n\n- a\n- b\n\n```js\nlet a;\n```\n\n| a |\n|---|\n| b |\n\nlast one\n\nand the end";
         const from = text.indexOf("last");
         await show(text.slice(0, from + 6), true);
-        await vi.waitFor(() => expect(count(".code-keyword")).toBe(1));
+        await vi.waitFor(() => expect(count(".code-keyword")).toBe(1), 10_000);
         const settled = [...root.querySelectorAll(".md > *")].slice(0, 5);
         const touched: MutationRecord[] = [];
         const watch = new MutationObserver((records) => touched.push(...records));

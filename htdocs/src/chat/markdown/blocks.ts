@@ -1,8 +1,8 @@
 /** A text that grows, as the blocks it is made of. What is before its last blocks is read once and then left alone:
  *  a block is the same object for as long as it means the same, so that its view is not touched again. */
-import type {Token, Tokens} from "marked";
+import type {MarkedToken, Token, Tokens} from "marked";
 import type {NoteRefToken} from "./footnotes";
-import {type Links, lex, noLinks, walk} from "./lexer";
+import {Known, type Links, lex, noLinks, walk} from "./lexer";
 
 /** What the reading of a block leaves for those after it. */
 interface State {
@@ -12,13 +12,16 @@ interface State {
     /** The level of the last heading in the page, and that of the first in the text. */
     heading: number;
     firstHeading: number;
+    codes: number;
 }
 
 const PAGE_HEADING = 2; // an answer's headings stand below the page's own
-const newState = (): State => ({links: noLinks(), notes: new Map(), heading: PAGE_HEADING, firstHeading: 0});
+/** Code blocks of one text that have a head, colours and scroll sideways: what each of them adds to a page is paid for at every frame. */
+const CODES_MAX = 100;
+const newState = (): State => ({links: noLinks(), notes: new Map(), heading: PAGE_HEADING, firstHeading: 0, codes: 0});
 const copy = (s: State): State => ({...s, links: Object.assign(noLinks(), s.links), notes: new Map(s.notes)});
 
-/** Numbers the footnotes, and gives headings levels without gaps: #, then ### is h3, then h4.
+/** Numbers the footnotes and the code, and gives headings levels without gaps: #, then ### is h3, then h4.
  *  defined: the notes that there are; null while the text grows, they may yet come. */
 function annotate(token: Token, state: State, defined: ReadonlySet<string> | null): void {
     walk([token], (x) => {
@@ -32,6 +35,8 @@ function annotate(token: Token, state: State, defined: ReadonlySet<string> | nul
             state.firstHeading ||= depth;
             state.heading = Math.max(PAGE_HEADING + 1, Math.min(PAGE_HEADING + 1 + depth - state.firstHeading, state.heading + 1, 6));
             Object.assign(x, {level: state.heading});
+        } else if (x.type === "code") {
+            Object.assign(x, {plain: ++state.codes > CODES_MAX});
         } else if (x.type === "def") {
             const {tag, href, title} = x as {tag?: unknown; href?: unknown; title?: unknown};
             if (typeof tag === "string" && typeof href === "string") state.links[tag] ??= {href, title: String(title ?? "")};
@@ -48,30 +53,86 @@ export function decided(text: string): string {
     return end ? text.slice(0, text.length - Math.min(40, text.length) + end.index) : text;
 }
 
-/** Where the tail can be cut: before the last token that stands behind an empty line and has a whole line itself.
- *  Nothing that comes later reaches over that: a list, a table, a heading or a quote ends at or before it. */
+/** Whether a block ends before `next`, whatever comes: fenced code that anything stands behind, a heading, a rule; a paragraph at a list. */
+const ended = (block: Token | undefined, next: Token): boolean =>
+    block !== undefined && (block.type === "heading" || block.type === "hr" || (block.type === "code" && !("codeBlockStyle" in block)) ||
+        (block.type === "paragraph" && next.type === "list"));
+
+/** The beginning of a formula that may yet be closed, over all but an empty line. */
+const mayOpen = (token: Token): boolean => token.type !== "code" && token.type !== "mathBlock" && /\$\$|\\\[|\\begin\{/.test(token.raw);
+
+/** Where the tail can be cut: before the last token that has a whole line itself and stands behind an empty line or a block that has
+ *  ended. Nothing that comes later reaches over that: a list, a table, a heading or a quote ends at or before it. */
 function frozenCount(tail: string, tokens: Token[]): {count: number; length: number} {
     let best = {count: 0, length: 0};
     let at = 0;
+    let open = false;
     for (const [i, token] of tokens.entries()) {
         if (!tail.startsWith(token.raw, at)) break; // marked wrote another raw than it read
-        if (i > 0 && token.type !== "space" && /\n[ \t]*\n$/.test(tail.slice(Math.max(0, at - 200), at)) && tail.indexOf("\n", at) >= 0) {
-            best = {count: i, length: at};
-        }
+        const free = /\n[ \t]*\n$/.test(tail.slice(Math.max(0, at - 200), at));
+        if (free) open = false;
+        if (i > 0 && token.type !== "space" && (free || (!open && ended(tokens[i - 1], token))) && tail.indexOf("\n", at) >= 0) best = {count: i, length: at};
+        open ||= mayOpen(token);
         at += token.raw.length;
     }
     return best;
 }
 
-/** The old object where it is the same as the new one; in a list that grows, item by item. */
-function reuse<T extends Token>(old: Token | undefined, fresh: T, same: (a: Token, b: Token) => boolean): T {
-    if (old === undefined || old.type !== fresh.type) return fresh;
-    if (same(old, fresh)) return old as T;
-    if (fresh.type === "list") {
-        const before = (old as Tokens.List).items;
-        const list = fresh as Tokens.List;
-        list.items = list.items.map((item, i) => reuse(before[i], item, same));
+/** The settled beginning of the list or table that the tail begins with: its items but for the last one and the one before it, which
+ *  that may yet turn out to go on with; its rows but for the last one. The tail is read without them. */
+interface Settled {
+    block: Tokens.List | Tokens.Table;
+    /** What is settled of the tail. */
+    length: number;
+    /** Stands for it where it matters that it is there: an item that leaves a list loose, the head of a table. */
+    before: string;
+}
+
+function settle(block: Token | undefined): Settled | null {
+    const x = block as MarkedToken | undefined;
+    if (x?.type === "list") {
+        const items = x.items.slice(0, -2);
+        const mark = /^ {0,3}(?:[*+-]|\d{1,9}[.)])[ \t]+/.exec(items.at(-1)?.raw ?? "")?.[0];
+        if (mark === undefined) return null;
+        const raw = items.map((item) => item.raw).join("");
+        return {block: {...x, items, raw}, length: raw.length, before: x.loose ? `${mark}x\n\n` : ""};
     }
+    if (x?.type === "table") {
+        const lines = x.raw.split("\n");
+        if (x.rows.length < 2 || lines.length !== x.rows.length + 2) return null;
+        const raw = lines.slice(0, -1).map((line) => `${line}\n`).join("");
+        return {block: {...x, rows: x.rows.slice(0, -1), raw}, length: raw.length, before: `${lines[0]}\n${lines[1]}\n`};
+    }
+    return null;
+}
+
+/** The whole block, where the tokens go on with the settled one; null: it is to be read from its beginning. */
+function unsettle(s: Settled, tokens: Token[]): Token[] | null {
+    const [first, ...rest] = tokens;
+    const more = first as MarkedToken | undefined;
+    const raw = s.block.raw + (more?.raw.slice(s.before.length) ?? "");
+    if (s.block.type === "list" && more?.type === "list") {
+        const items = s.before ? more.items.slice(1) : more.items;
+        if (s.block.ordered !== more.ordered || s.block.loose !== more.loose || items.length === 0) return null;
+        return [{...s.block, raw, items: [...s.block.items, ...items]}, ...rest];
+    }
+    if (s.block.type === "table" && more?.type === "table" && more.rows.length > 0) return [{...s.block, raw, rows: [...s.block.rows, ...more.rows]}, ...rest];
+    return null;
+}
+
+const sameList = <T extends Token>(before: readonly Token[] | undefined, now: readonly T[], growing: boolean): T[] =>
+    now.map((x, i) => reuse(before?.[i], x, growing));
+
+const rowText = (row: Tokens.TableCell[] | undefined): string | undefined => row?.map((cell) => cell.text).join("|");
+
+/** The old object where it is the same as the new one; in what grows, part by part. */
+function reuse<T extends Token>(old: Token | undefined, fresh: T, growing: boolean): T {
+    if (old === undefined || old.type !== fresh.type) return fresh;
+    if (growing ? sameWords(old, fresh) : sameMeaning(old, fresh)) return old as T;
+    const [a, b] = [old, fresh] as [MarkedToken, MarkedToken];
+    if (a.type === "list" && b.type === "list") b.items = sameList(a.items, b.items, growing);
+    else if ((a.type === "list_item" && b.type === "list_item") || (a.type === "blockquote" && b.type === "blockquote")) b.tokens = sameList(a.tokens, b.tokens, growing);
+    else if (a.type === "table" && b.type === "table" && growing) b.rows = b.rows.map((row, i) => (rowText(a.rows[i]) === rowText(row) ? (a.rows[i] ?? row) : row));
     return fresh;
 }
 
@@ -87,6 +148,8 @@ export class Blocks {
     private frozenLength = 0;
     private state = newState();
     private all: Token[] = [];
+    private known = new Known();
+    private settled: Settled | null = null;
 
     /** The text as it is now; growing: more of it may come. */
     update(source: string, growing: boolean): readonly Token[] {
@@ -101,17 +164,28 @@ export class Blocks {
         this.frozenLength = 0;
         this.state = newState();
         this.all = [];
+        this.known = new Known();
+        this.settled = null;
+    }
+
+    private read(visible: string): Token[] {
+        const s = this.settled;
+        if (s && visible.length > s.length) {
+            const whole = unsettle(s, lex(s.before + visible.slice(s.length), this.state.links, this.known));
+            if (whole) return whole;
+        }
+        return lex(visible, this.state.links, this.known);
     }
 
     private grow(): readonly Token[] {
         const tail = this.text.slice(this.frozenLength);
         const visible = decided(tail);
-        const tokens = lex(visible, this.state.links);
+        const tokens = this.read(visible);
         const cut = frozenCount(visible, tokens);
         if (cut.count > 0) {
             for (const token of tokens.slice(0, cut.count)) {
                 annotate(token, this.state, null);
-                if (shown(token)) this.frozen.push(reuse(this.all[this.frozen.length], token, sameWords));
+                if (shown(token)) this.frozen.push(reuse(this.all[this.frozen.length], token, true));
             }
             this.frozenLength += cut.length;
         }
@@ -120,7 +194,8 @@ export class Blocks {
         for (const token of rest) annotate(token, state, null);
         const before = this.all;
         const from = this.frozen.length;
-        this.all = [...this.frozen, ...rest.filter(shown).map((token, i) => reuse(before[from + i], token, sameWords))];
+        this.all = [...this.frozen, ...rest.filter(shown).map((token, i) => reuse(before[from + i], token, true))];
+        this.settled = rest[0] && shown(rest[0]) ? settle(this.all[from]) : null;
         return this.all;
     }
 
@@ -131,10 +206,12 @@ export class Blocks {
         const state = newState();
         for (const token of tokens) annotate(token, state, defined);
         const before = this.all;
-        this.all = tokens.filter(shown).map((token, i) => reuse(before[i], token, sameMeaning));
+        this.all = tokens.filter(shown).map((token, i) => reuse(before[i], token, false));
         this.frozen = [];
         this.frozenLength = 0;
         this.state = newState();
+        this.known = new Known();
+        this.settled = null;
         return this.all;
     }
 }

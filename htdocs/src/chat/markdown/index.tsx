@@ -10,7 +10,7 @@ import "./markdown.css";
 export {renderToText} from "./text";
 
 /** A drawing that took longer than this is followed by a rest of REST times as long: a hostile or a huge answer leaves the page its time. */
-const CHEAP_MS = 4;
+const CHEAP_MS = 8;
 const REST = 4;
 
 export function Markdown({text, streaming}: {text: string; streaming: boolean}) {

@@ -5,7 +5,12 @@ import {noteDefinition, noteReference} from "./footnotes";
 
 /** Deeper than anybody writes, and far from the end of the stack. What is deeper stays text. */
 const DEPTH = 24;
-/** A paragraph that is longer has nothing struck through. */
+/** The words of a paragraph, an item or a cell that are longer than HARD are read in pieces of about SOFT. What is open where a piece
+ *  could end (an emphasis, a link) is found if it ends within HARD or is one word, however long; so it is not torn. */
+const SOFT = 3072;
+const HARD = 4096;
+const GAP = /[\s。，、；！？]/g;
+/** Without a gap there are no pieces, and nothing is struck through. */
 const LONGEST_STRUCK = 8000;
 
 class Bounded extends Tokenizer {
@@ -49,9 +54,100 @@ const marked = new Marked({gfm: true, breaks: true}, extension);
 export type {Links};
 export const noLinks = (): Links => Object.create(null) as Links;
 
+/** A piece of the words of a long paragraph. */
+export interface PieceToken extends Tokens.Generic {
+    type: "piece";
+    tokens: Token[];
+}
+
+/** The first gap from `from` on, or the last one before it; 0: there is none. */
+function gapAfter(text: string, from: number): number {
+    GAP.lastIndex = from;
+    return GAP.test(text) ? GAP.lastIndex : 0;
+}
+function gapBefore(text: string, to: number): number {
+    for (let at = to; at > 0; at--) if (text.slice(at - 1, at).search(GAP) === 0) return at;
+    return 0;
+}
+
+/** Tokens as far as SOFT: best to the end of a line, else to that of a word, else to that of a token. */
+function firstPiece(tokens: readonly Token[]): readonly Token[] {
+    let line = 0;
+    let at = 0;
+    for (const [i, x] of tokens.entries()) {
+        if (at + x.raw.length > SOFT) {
+            if (line > 0) return tokens.slice(0, line);
+            const end = x.type === "text" && x.raw === x.text ? gapBefore(x.raw, SOFT - at) : 0;
+            if (end > 0) return [...tokens.slice(0, i), {...x, raw: x.raw.slice(0, end), text: x.raw.slice(0, end)}];
+            return tokens.slice(0, i + 1);
+        }
+        at += x.raw.length;
+        if (x.type === "br") line = i + 1;
+    }
+    return tokens;
+}
+
+/** Words that were read before, and what they mean: what is the same is not read again. Kept from one reading of a text to the next. */
+export class Known {
+    private old = new Map<string, Token[]>();
+    private now = new Map<string, Token[]>();
+    private links = "";
+
+    /** Before each reading: with other definitions the same words may mean another thing. */
+    begin(links: Links): void {
+        const all = JSON.stringify(links);
+        this.old = all === this.links ? this.now : new Map();
+        this.now = new Map();
+        this.links = all;
+    }
+    get(words: string, read: () => Token[]): Token[] {
+        const tokens = this.now.get(words) ?? this.old.get(words) ?? read();
+        this.now.set(words, tokens);
+        return tokens;
+    }
+}
+
+class Reader extends Lexer {
+    constructor(private readonly known: Known) {
+        super({...marked.defaults, tokenizer: new Bounded()});
+    }
+
+    override lex(text: string): Lexer["tokens"] {
+        this.blockTokens(text, this.tokens);
+        this.known.begin(this.tokens.links);
+        for (const {src, tokens} of this.inlineQueue) tokens.push(...(src.length > HARD ? this.pieces(src) : this.words(src)));
+        this.inlineQueue = [];
+        return this.tokens;
+    }
+
+    private words(src: string): Token[] {
+        return this.known.get(src, () => {
+            this.state.inRawBlock = this.state.inLink = false; // what a tag in other words left open
+            return this.inlineTokens(src);
+        });
+    }
+
+    private pieces(src: string): Token[] {
+        const out: Token[] = [];
+        for (let at = 0; at < src.length; ) {
+            const end = gapAfter(src, at + HARD);
+            const words = src.slice(at, end || undefined);
+            const [piece] = this.known.get(`${end > 0}\0${words}`, () => {
+                const all = this.words(words);
+                const tokens = end > 0 ? firstPiece(all) : all;
+                return [{type: "piece", raw: tokens.map((x) => x.raw).join(""), tokens: [...tokens]}];
+            });
+            if (!piece) break;
+            out.push(piece);
+            at += piece.raw.length;
+        }
+        return out;
+    }
+}
+
 /** Where marked gives up, the text is shown as it is. */
-export function lex(text: string, links: Links = noLinks()): Token[] {
-    const lexer = new Lexer({...marked.defaults, tokenizer: new Bounded()});
+export function lex(text: string, links: Links = noLinks(), known = new Known()): Token[] {
+    const lexer = new Reader(known);
     Object.assign(lexer.tokens.links, links);
     try {
         return [...lexer.lex(text)];

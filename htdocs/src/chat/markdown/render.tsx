@@ -8,6 +8,7 @@ import {Code} from "./code";
 import {decode} from "./entities";
 import type {NoteRefToken, NoteToken} from "./footnotes";
 import {type Piece, type Tagged, isTagged, nest} from "./html";
+import type {PieceToken} from "./lexer";
 import {LinkTo, Picture} from "./links";
 import {Mathematics} from "./math";
 import type {MathToken} from "./mathSyntax";
@@ -37,6 +38,11 @@ const One = memo(({token, place}: {token: Token; place: Place}) => <>{one(token,
 const inline = (tokens: readonly Token[] | undefined, place: Place): ComponentChildren => nest(tokens ?? []).map((p) =>
     isTagged(p) ? <Html e={p} place={within(place)} /> : one(p, within(place)));
 
+/** One of a long paragraph. One that ends its line is a box of its own: the layout of the others does not depend on it. */
+const Piece = memo(({tokens, place}: {tokens: readonly Token[]; place: Place}) => (
+    <span {...className(tokens.at(-1)?.type === "br" && "md-piece")}>{inline(tokens, place)}</span>
+));
+
 function own(token: Token, place: Place): ComponentChildren | undefined {
     switch (token.type) {
         case "math":
@@ -55,6 +61,8 @@ function own(token: Token, place: Place): ComponentChildren | undefined {
             const text = String((token as Tokens.Generic).text);
             return place === "top" && text.trim() !== "" ? <p class="md-raw" dir="auto">{text.trim()}</p> : text;
         }
+        case "piece":
+            return <Piece tokens={(token as PieceToken).tokens} place={place} />;
         case "plain":
             return <p class="md-raw" dir="auto">{token.raw}</p>;
         default:
@@ -76,6 +84,7 @@ function one(token: Token, place: Place): ComponentChildren {
         case "list":
             return list(x, place);
         case "code":
+            if ((x as Tokens.Code & {plain?: boolean}).plain) return <pre dir="ltr"><code>{x.text}</code></pre>;
             return <Code text={x.text.replace(/\n$/, "")} lang={x.lang ?? ""} />;
         case "blockquote":
             return <blockquote {...dir(place)}><Pieces tokens={x.tokens} place="inside" /></blockquote>;
@@ -130,18 +139,22 @@ const ALIGN = {left: "md-left", center: "md-center", right: "md-right"};
 /** A cell with more letters than this is not squeezed into a column of single words. */
 const LONG_CELL = 24;
 
-function table(x: Tokens.Table): VNode {
-    const cells = (row: Tokens.TableCell[], Tag: "th" | "td") =>
-        row.map((c, i) => (
+const Row = memo(({row, Tag}: {row: Tokens.TableCell[]; Tag: "th" | "td"}) => (
+    <tr>
+        {row.map((c, i) => (
             <Tag key={i} dir="auto" {...className([c.align && ALIGN[c.align], c.text.length > LONG_CELL && "md-long"].filter(Boolean).join(" "))} {...(Tag === "th" ? {scope: "col"} : {})}>
                 {inline(c.tokens, "inside")}
             </Tag>
-        ));
+        ))}
+    </tr>
+));
+
+function table(x: Tokens.Table): VNode {
     return (
         <Scroller class="md-table" label={t("md.table")}>
             <table>
-                <thead><tr>{cells(x.header, "th")}</tr></thead>
-                {x.rows.length > 0 && <tbody>{x.rows.map((row, i) => <tr key={i}>{cells(row, "td")}</tr>)}</tbody>}
+                <thead><Row row={x.header} Tag="th" /></thead>
+                {x.rows.length > 0 && <tbody>{x.rows.map((row, i) => <Row key={i} row={row} Tag="td" />)}</tbody>}
             </table>
         </Scroller>
     );

@@ -1,7 +1,7 @@
 /** An answer as plain text, for screen readers and titles: its words without its marks. */
 import type {MarkedToken, Token} from "marked";
 import {decode} from "./entities";
-import {lex} from "./lexer";
+import {type PieceToken, lex} from "./lexer";
 
 export function renderToText(text: string): string {
     return blocks(lex(text)).replace(/\n{3,}/g, "\n\n").trim();
@@ -53,5 +53,6 @@ function block(token: Token): string {
 
 function other(token: Token): string {
     if (token.type === "math" || token.type === "mathBlock") return String((token as {tex?: unknown}).tex ?? "");
+    if (token.type === "piece") return inline((token as PieceToken).tokens);
     return token.type === "plain" ? token.raw : "";
 }
