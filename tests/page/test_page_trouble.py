@@ -45,8 +45,10 @@ def once(page, **answer):
 def way_on(talk, failed, question, reload=True):
     """Question and draft are there, also after a reload, and the next try works."""
     talk.box.fill("a draft")
+    versions = 1 if failed.get_attribute("data-state") == "failed" else 2
     talk.press("Try again", within=failed)
     expect(talk.ended()).to_contain_text("all is well")
+    expect(talk.answers.last.get_by_role("group", name="Versions")).to_have_count(versions - 1)
     expect(talk.questions.last).to_contain_text(question)
     expect(talk.box).to_have_value("a draft")
     if not reload:
@@ -90,6 +92,41 @@ def test_answers_that_are_none(page, talk):
         assert ("temperature must be" in text) == (name == "400"), text
         way_on(talk, failed, f"What is {name}?", reload=name == "empty")
     expect(talk.questions).to_have_count(len(ANSWERS))
+
+
+def test_what_stays_of_a_failure(stack, page, talk):
+    """An answer with nothing in it is replaced by the next try, however often, and keeps its place; one that had begun stays as a version,
+    as does one from which the conversation went on."""
+    page.watch.expect(f"{FAILED}.*status of 503", *BROKEN)
+    model.says(stack, "The beginning ", (0.2, "of it"), (0.2, ""), at=2, do="rst")
+    talk.ask("Tell")
+    talk.ended("cut")
+    for _ in range(2):
+        once(page.page, status=503, body=error("queue full"))
+        talk.press("Try again")
+        failed = talk.ended("failed")
+        expect(failed).to_contain_text("2 / 2")
+    page.page.reload()
+    talk.ended("failed")
+    model.says(stack, "the whole")
+    talk.press("Try again")
+    expect(talk.ended()).to_contain_text("the whole")
+    expect(talk.answers.last).to_contain_text("2 / 2")
+    expect(talk.answers.last).not_to_contain_text("All models are busy")
+    talk.press("Previous version")
+    expect(talk.answers.last).to_contain_text("The beginning")
+    talk.press("Next version")
+    once(page.page, status=503, body=error("queue full"))
+    talk.ask("And on")
+    talk.ended("failed")
+    talk.asks("Never mind")
+    talk.press("Another answer", within=talk.answers.nth(1))
+    expect(talk.answers).to_have_count(2)
+    expect(talk.ended()).to_contain_text("2 / 2")
+    talk.press("Previous version", within=talk.answers.last)
+    expect(talk.questions.last).to_contain_text("Never mind")
+    page.page.reload()
+    expect(talk.answers).to_have_count(3)
 
 
 def test_words_in_every_language(visit, stack):
@@ -364,8 +401,7 @@ def test_agent_killed_in_mid_answer(stack, page, talk):
     stack.agent.start("fault")
     talk.press("Try again")
     expect(talk.ended()).to_contain_text("the whole")
-    for _ in range(2):
-        talk.press("Previous version")
+    talk.press("Previous version")
     model.says(stack, "and on")
     talk.press("Continue")
     expect(talk.ended()).to_contain_text(re.compile("w5 .*and on"))
