@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import zipfile
 import zlib
 
 import pytest
@@ -206,3 +207,31 @@ def test_one_conversation_as_a_file(stack, page, talk, tmp_path):
     expect(other.answers.last).to_contain_text("one")
     other.page.get_by_role("button", name="Show icon-192.png").click()
     expect(other.page.get_by_role("dialog").get_by_role("img")).to_have_js_property("naturalWidth", 192)
+
+
+def test_an_archive_of_chatgpt(page, talk, tmp_path):
+    """The ZIP file as people get it: conversations in two files, pictures and other things beside them."""
+    def chat(title, question, answer):
+        node = {"system": ("", ""), "q": ("user", question), "a": ("assistant", answer)}
+        keys = list(node)
+        return {"title": title, "create_time": 1.7e9, "update_time": 1.7e9, "current_node": "a", "mapping": {
+            k: {"id": k, "parent": keys[i - 1] if i else None, "children": keys[i + 1:i + 2],
+                "message": {"author": {"role": node[k][0]}, "content": {"content_type": "text", "parts": [node[k][1]]}, "metadata": {"model_slug": "gpt-5"}} if i else None}
+            for i, k in enumerate(keys)}}
+
+    archive = tmp_path / "export.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("user.json", '{"id": "user-1"}')
+        z.writestr("chat.html", "<script>alert(1)</script>")
+        z.writestr("conversations-000.json", json.dumps([chat("Cheese", "Which cheese?", "A *soft* one.")]))
+        z.writestr("conversations-001.json", json.dumps([chat("Größe", "Wie groß?", "So groß."), {"mapping": {}}]))
+        z.write(PICTURE, "file-1-picture.png", zipfile.ZIP_STORED)
+    talk.press("Settings")
+    page.page.get_by_role("dialog").locator("input[type=file]").set_input_files(archive)
+    expect(page.page.get_by_role("dialog").get_by_role("status")).to_contain_text("Conversations imported: 2. Left out: 1 (")
+    page.page.keyboard.press("Escape")
+    page.page.reload()
+    expect(talk.rows()).to_have_count(2)
+    talk.rows().filter(has_text="Größe").click()
+    expect(talk.questions.last).to_contain_text("Wie groß?")
+    expect(talk.answers.last).to_contain_text("So groß.")

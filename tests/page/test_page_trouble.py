@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+import zipfile
 
 import pytest
 from playwright.sync_api import expect
@@ -596,11 +598,21 @@ def test_a_damaged_record(page, talk, name):
     expect(talk.questions.last).to_contain_text("Does it work?")
 
 
+def zipped(**members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z:
+        for name, data in members.items():
+            z.writestr(name, data)
+    return out.getvalue()
+
+
 FILES = {
     "picture.json": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "This file is damaged, or it is no file of conversations."),
     "half.json": (b'[{"mapping": {"a": {"mess', "This file is damaged, or it is no file of conversations."),
     "package.json": (b'{"name": "x", "version": "1"}', "This file holds no conversations that can be read here."),
-    "export.json": (b"PK\x03\x04" + bytes(64), "This is a ZIP file."),
+    "cut.zip": (b"PK\x03\x04" + bytes(64), "This ZIP file is damaged"),
+    "pictures.zip": (lambda: zipped(**{"a.png": b"\x89PNG", "user.json": b'{"id": "u"}'}), "This ZIP file holds no conversations that can be read here."),
+    "bomb.zip": (lambda: zipped(**{"conversations.json": b" " * (201 * 1024 * 1024)}), "This file is too large. 200 MB is the most."),
     "empty.json": (b"", "This file is damaged, or it is no file of conversations."),
 }
 
@@ -609,7 +621,7 @@ def test_a_file_that_is_none(page, talk, tmp_path):
     talk.asks("Here before")
     talk.press("Settings")
     for name, (content, words) in FILES.items():
-        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).write_bytes(content() if callable(content) else content)
         page.page.get_by_role("dialog").locator("input[type=file]").set_input_files(tmp_path / name)
         expect(page.page.get_by_role("dialog").get_by_role("status").filter(has_text=f"{name}: {words}")).to_be_visible()
     page.page.keyboard.press("Escape")
