@@ -129,11 +129,14 @@ const Item = memo(({item}: {item: Tokens.ListItem}) => (
 const ALIGN = {left: "md-left", center: "md-center", right: "md-right"};
 /** A cell with more letters than this is not squeezed into a column of single words. */
 const LONG_CELL = 24;
+/** A head with more than this has a line or two, not one for each word. */
+const LONG_HEAD = 11;
 
 function table(x: Tokens.Table): VNode {
+    const width = (n: number, Tag: "th" | "td") => (n > LONG_CELL ? "md-long" : Tag === "th" && n > LONG_HEAD && "md-head");
     const cells = (row: Tokens.TableCell[], Tag: "th" | "td") =>
         row.map((c, i) => (
-            <Tag key={i} dir="auto" {...className([c.align && ALIGN[c.align], c.text.length > LONG_CELL && "md-long"].filter(Boolean).join(" "))} {...(Tag === "th" ? {scope: "col"} : {})}>
+            <Tag key={i} dir="auto" {...className([c.align && ALIGN[c.align], width(c.text.length, Tag)].filter(Boolean).join(" "))} {...(Tag === "th" ? {scope: "col"} : {})}>
                 {inline(c.tokens, "inside")}
             </Tag>
         ));
