@@ -80,7 +80,7 @@ describe("a stream", () => {
 const SOME = 4000;
 
 describe("byte by byte", () => {
-    /** Lone halves of letters come as \\u escapes, all other letters as their bytes, each in a piece of its own. */
+    /** Lone halves of letters come as escapes, all other letters as their bytes, each in a piece of its own. */
     test("hostile answers arrive as they are, and what means to end an event or a stream is text", async () => {
         for (const {name, text} of hostile) {
             const some = text.slice(0, SOME);

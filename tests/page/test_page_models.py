@@ -88,6 +88,26 @@ def test_it_remembers_the_last(stack, beside, visit):
     expect(v.page.get_by_role("button", name="Model: fault")).to_be_visible()
 
 
+def test_the_same_question_to_another_model(stack, beside, visit):
+    """From the answer's own menu; each version says who wrote it, and the choice for the next question stays."""
+    beside.add("one", "another")
+    v = visit(stack.url)
+    talk = Talk(v.page)
+    picker(v.page).click()
+    option(v.page, "fault").click()
+    model.says(stack, "by the first")
+    talk.asks("Who are you?")
+    talk.press("More", within=talk.answers.last)
+    v.check_looks("menu")
+    v.page.get_by_role("menuitem", name="Answer with another").click()
+    expect(talk.answers.last).to_contain_text("Hello world")
+    expect(talk.ended().locator(".figures")).to_contain_text("another")
+    expect(talk.answers.last).to_contain_text("2 / 2")
+    talk.press("Previous version")
+    expect(talk.answers.last.locator(".figures")).to_contain_text("fault")
+    expect(v.page.get_by_role("button", name="Model: fault")).to_be_visible()
+
+
 def test_it_sees_what_comes_and_goes(stack, beside, visit):
     """While it is open, without being opened again; one that is chosen and goes stays named, and is there as soon as it is back."""
     v = visit(stack.url)

@@ -544,6 +544,32 @@ def test_a_full_storage(stack, page, talk):
     expect(talk.answers.last).to_contain_text("kept again")
 
 
+def test_files_and_drafts_in_a_full_storage(stack, page, talk, tmp_path):
+    """A file of conversations is refused with the reason; an image goes to the model all the same; the draft comes through a reload."""
+    page.watch.expect("console error: .*(Full|storage is full|Quota)")
+    cdp = page.context.new_cdp_session(page.page)
+    cdp.send("Storage.overrideQuotaForOrigin", {"origin": page.url, "quotaSize": 300_000})
+    talk.asks("Before")
+    (tmp_path / "many.json").write_text(json.dumps([{"title": "T", "mapping": {"a": {"id": "a", "message": {"author": {"role": "user"}, "content": {"parts": ["x" * 1_000_000]}}}}}]))
+    talk.press("Settings")
+    dialog = page.page.get_by_role("dialog")
+    dialog.locator("input[type=file]").set_input_files(tmp_path / "many.json")
+    expect(dialog.get_by_role("status").filter(has_text="The browser’s storage is full, so not all conversations could be imported.")).to_be_visible()
+    page.page.keyboard.press("Escape")
+    expect(talk.rows()).to_have_count(1)
+    (tmp_path / "long.txt").write_text("words " * 100_000)
+    page.page.locator("input[type=file]").set_input_files(["htdocs/public/icon-192.png", tmp_path / "long.txt"])
+    expect(page.page.get_by_role("list", name="Files for this message").get_by_role("listitem")).to_have_count(2)
+    model.says(stack, "seen", label="full")
+    talk.asks("Look")
+    expect(talk.answers.last).to_contain_text("seen")
+    heard = model.asked(stack, "full", lambda r: r["end"])["body"]["messages"][-1]["content"]
+    assert heard[0]["text"].endswith("words \n```") and heard[1]["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+    talk.box.fill("not sent " * 1000)
+    page.page.reload()
+    expect(talk.box).to_have_value("not sent " * 1000)
+
+
 def test_no_storage_at_all(stack, visit, tmp_path):
     v = visit(stack.url, "/login-of-nobody")
     v.watch.expect("console error: .*(404|forbidden)")
