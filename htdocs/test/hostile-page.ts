@@ -109,7 +109,8 @@ function until(good: () => boolean): Promise<void> {
     });
 }
 
-/** The model says what the question tells it to. */
+/** The model says what the question tells it to. The long ones, which mean harm to our time, come in two pieces here; letter by letter
+ *  and byte by byte they are in markdown-hostile.test.ts and stream.test.ts. */
 function question({text}: Hostile): string {
     const letters = [...text];
     const step = long.some((x) => x.text === text) ? Math.ceil(letters.length / 2) : 1;

@@ -7,6 +7,10 @@ import {wrong} from "./allowed";
 import {type Hostile, hostile, long, short} from "./hostile";
 import {drawAnew, root} from "./root";
 
+const HEAD = 600;
+const TAIL = 100;
+const CHECK_EVERY = 50;
+
 const check = (root: Element) => expect([...root.querySelectorAll("*")].map(wrong).filter(Boolean)).toEqual([]);
 
 drawAnew();
@@ -39,6 +43,19 @@ describe("hostile answers", () => {
         await show(text, false);
         if (!root.isEqualNode(streamed)) expect((streamed as Element).innerHTML).toBe(root.innerHTML);
         check(root);
+    });
+
+    // Their parts are all alike: what happens at any of their letters happens in the beginning or at the end.
+    it.each(long)("$name, letter by letter at both ends", async ({text}: Hostile) => {
+        const began = cpuMs();
+        let checked = 0;
+        for (let i = 1; i <= text.length; i = i === HEAD ? Math.max(i + 1, text.length - TAIL) : i + 1) {
+            await show(text.slice(0, i), true);
+            if (i - checked < CHECK_EVERY && i < text.length) continue;
+            checked = i;
+            check(root);
+        }
+        expect(cpuMs() - began).toBeLessThan(10_000);
     });
 
     it.each(long)("$name, in pieces", async ({text}: Hostile) => {

@@ -1,6 +1,7 @@
 import {afterEach, beforeEach, describe, expect, it, vi} from "vitest";
 import {readModels} from "../src/api/models";
-import {unknownModels} from "../src/api/request";
+import {see} from "../src/api/request";
+import {Trouble} from "../src/api/trouble";
 import {config} from "../src/api/config";
 import * as conversations from "../src/conversations/store";
 import {beforeName, contextText, find, offer, pieces, place, plain, shortName, typedTo} from "../src/models/list";
@@ -106,10 +107,46 @@ describe("the store", () => {
         await settle();
         expect(asked).toHaveBeenCalledTimes(2);
     });
-    it("asks again when a request met an unknown model, once for many", async () => {
-        for (let i = 0; i < 5; i++) unknownModels.value++;
+    it.each([["model_not_found", 404], ["no_capacity", 503]])("asks again when a request met %s, once for many", async (code, status) => {
+        for (let i = 0; i < 5; i++) see(new Trouble("busy", "", {code, status}));
         await vi.advanceTimersByTimeAsync(10_000);
         expect(asked).toHaveBeenCalledTimes(2);
+    });
+    it("asks all the time while the list is open, and no longer", async () => {
+        const closed = store.watch();
+        await vi.advanceTimersByTimeAsync(20_100);
+        expect(asked).toHaveBeenCalledTimes(12);
+        closed();
+        await vi.advanceTimersByTimeAsync(50_000);
+        expect(asked).toHaveBeenCalledTimes(12);
+        await vi.advanceTimersByTimeAsync(20_000);
+        expect(asked).toHaveBeenCalledTimes(13);
+    });
+    it("not while the list is open in a hidden page", async () => {
+        const closed = store.watch();
+        await settle();
+        hide(true);
+        asked.mockClear();
+        await vi.advanceTimersByTimeAsync(60_000);
+        expect(asked).not.toHaveBeenCalled();
+        closed();
+    });
+    it("looks soon for a model that is away, then ever more seldom", async () => {
+        store.choose("cold");
+        body = listOf(dgon("warm", true));
+        await store.refresh();
+        asked.mockClear();
+        await vi.advanceTimersByTimeAsync(5000);
+        expect(asked).toHaveBeenCalledTimes(1);
+        await vi.advanceTimersByTimeAsync(600_000);
+        expect(asked.mock.calls.length).toBeLessThan(30);
+        body = listOf(dgon("cold", false), dgon("warm", true));
+        await vi.advanceTimersByTimeAsync(60_000);
+        expect(store.away.value).toBe(false);
+        await store.refresh();
+        asked.mockClear();
+        await vi.advanceTimersByTimeAsync(50_000);
+        expect(asked).not.toHaveBeenCalled();
     });
     it("keeps the list when the server goes, and comes back by itself", async () => {
         status = 0;

@@ -1,6 +1,7 @@
 import {describe, expect, test} from "vitest";
 import {type ChatEvent, readChunk, readComment, readStream} from "../src/api/stream";
 import {Trouble} from "../src/api/trouble";
+import {hostile} from "./hostile";
 
 const body = (parts: Uint8Array[], end: "close" | "error" = "close") =>
     new ReadableStream<Uint8Array>({
@@ -72,6 +73,27 @@ describe("a stream", () => {
         const work = readStream(new ReadableStream(), () => undefined, abort.signal);
         abort.abort();
         await expect(work).rejects.toMatchObject({name: "AbortError"});
+    });
+});
+
+/** Of a long text, whose parts are all alike. */
+const SOME = 4000;
+
+describe("byte by byte", () => {
+    /** Lone halves of letters come as escapes, all other letters as their bytes, each in a piece of its own. */
+    test("hostile answers arrive as they are, and what means to end an event or a stream is text", async () => {
+        for (const {name, text} of hostile) {
+            const some = text.slice(0, SOME);
+            const {events, error} = await collect([...bytes(chunk({content: some}) + chunk({}, "stop") + "data: [DONE]\n\n")].map((b) => Uint8Array.of(b)));
+            expect(error, name).toBeUndefined();
+            expect(events.filter((e) => e.type === "text"), name).toEqual([{type: "text", text: some}]);
+        }
+    });
+    test("letters that are split by the model's events stay whole where a reader sees them", async () => {
+        const text = "🙂é\u0301👩‍👩‍👧‍👦 العربية";
+        const units = Array.from({length: text.length}, (_, i) => chunk({content: text[i]})).join("");
+        const {events} = await collect([...bytes(`${units}data: [DONE]\n\n`)].map((b) => Uint8Array.of(b)));
+        expect(textOf(events)).toBe(text);
     });
 });
 

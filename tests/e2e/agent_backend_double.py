@@ -100,6 +100,7 @@ def ollama_stream(words=("Hello", " world")):
 class Backend:
     def __init__(self, kind="openai", models=("m",), slots=None, script=None):
         self.kind, self.models, self.slots = kind, list(models), slots
+        self.can, self.loaded = {}, list(models)[:1]  # of Ollama: a model's capabilities, where they are not the usual ones, and which are loaded
         self.script = script or (openai_stream() if kind == "openai" else ollama_stream())
         self.requests, self.aborts = [], queue.Queue()
         self.connections = 0
@@ -174,8 +175,8 @@ class Backend:
         if self.slots:
             openai["/props"] = dict(total_slots=self.slots)
         ollama = {"/api/version": dict(version="0.32.15"),
-                  "/api/tags": dict(models=[dict(name=m, model=m, details=dict(context_length=4096), capabilities=["completion", "tools"]) for m in self.models]),
-                  "/api/ps": dict(models=[dict(name=self.models[0], model=self.models[0])] if self.models else [])}
+                  "/api/tags": dict(models=[dict(name=m, model=m, details=dict(context_length=4096), capabilities=self.can.get(m, ["completion", "tools"])) for m in self.models]),
+                  "/api/ps": dict(models=[dict(name=m, model=m) for m in self.loaded])}
         if x.method == "POST":
             self.started.release()
             self.script(x)

@@ -242,3 +242,90 @@ def test_list(stack, page, talk):
     page.page.reload()
     expect(talk.rows()).to_have_text(["Apples", "Pears"])
     page.check_looks("list")
+
+
+def test_instructions_and_parameters(stack, page, talk):
+    """They go with every question of their conversation, and of no other one; a preset takes them along."""
+    talk.press("This chat's settings")
+    dialog = page.page.get_by_role("dialog")
+    dialog.get_by_label("Instructions for the model").fill("Be brief.")
+    dialog.get_by_label("Temperature").fill("0,3")
+    dialog.get_by_label("Longest answer").fill("many")
+    expect(dialog.get_by_role("alert")).to_contain_text("A whole number from 1")
+    dialog.get_by_label("Longest answer").fill("64")
+    dialog.get_by_label("Stop words").fill("END\n\\n\\n")
+    dialog.get_by_role("radio", name="Short").check(force=True)
+    dialog.get_by_label("Name of the preset").fill("Brief")
+    talk.press("Save as preset", within=dialog)
+    expect(dialog.get_by_role("list", name="Presets")).to_contain_text("Brief")
+    talk.press("Done", within=dialog)
+    wish = {"temperature": 0.3, "max_tokens": 64, "stop": ["END", "\n\n"], "reasoning_effort": "low"}
+
+    def heard(label):
+        body = model.asked(stack, label, lambda r: r["end"])["body"]
+        return [m["content"] for m in body["messages"] if m["role"] == "system"], {k: body.get(k) for k in wish}
+
+    model.says(stack, "x", label="with")
+    talk.asks("First")
+    page.page.reload()
+    talk.asks("Second")
+    assert heard("with") == (["Be brief."], wish)
+    talk.press("New chat")
+    model.says(stack, "x", label="without")
+    talk.asks("Another")
+    assert heard("without") == ([], dict.fromkeys(wish))
+    talk.press("This chat's settings")
+    talk.press("Use “Brief”", within=dialog)
+    talk.press("Done", within=dialog)
+    model.says(stack, "x", label="again")
+    talk.asks("And another")
+    assert heard("again") == (["Be brief."], wish)
+
+
+def test_how_full_the_memory_is(stack, page, talk):
+    """The last answer's own figures, beside what the model can hold."""
+    def wide(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json={"data": [{**m, "context_length": 1000} for m in answer.json()["data"]]})
+
+    page.page.route("**/v1/models", wide)
+    page.page.reload()
+    model.says(stack, "x", usage={"prompt_tokens": 240, "completion_tokens": 10, "total_tokens": 250})
+    talk.asks("Short")
+    meter = page.page.get_by_role("meter", name="250 of 1,000 tokens of the model's memory are used")
+    expect(meter).to_have_js_property("value", 0.25)
+    model.says(stack, "x", usage={"prompt_tokens": 880, "completion_tokens": 20, "total_tokens": 900})
+    talk.asks("Long")
+    expect(page.page.locator(".meter-full")).to_contain_text("90 %")
+    talk.press("New chat")
+    expect(page.page.get_by_role("meter")).to_have_count(0)
+
+
+def test_theme_and_language(page, talk):
+    """At once, and for good; a theme that is chosen goes before the system's."""
+    talk.press("Settings")
+    dialog = page.page.get_by_role("dialog")
+    dialog.get_by_role("radio", name="Dark").check(force=True)
+    expect(page.page.locator("html")).to_have_attribute("data-theme", "dark")
+    dialog.get_by_label("Language").select_option("fr")
+    expect(page.page.locator("html")).to_have_attribute("lang", "fr")
+    expect(dialog.get_by_role("heading", name="Paramètres")).to_be_visible()
+    page.page.reload()
+    page.page.emulate_media(color_scheme="light")
+    expect(page.page.get_by_role("button", name="Paramètres", exact=True)).to_be_visible()
+    expect(page.page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_the_list_is_searched(stack, page, talk):
+    """Titles, and every word that was said."""
+    model.says(stack, "They are striped.")
+    talk.asks("About zebras")
+    talk.press("New chat")
+    model.says(stack, "They are tall.")
+    talk.asks("About giraffes")
+    for words, found in (("zebr", "About zebras"), ("striped", "About zebras"), ("tall", "About giraffes")):
+        page.page.keyboard.press("Control+k")
+        page.page.get_by_role("combobox").fill(words)
+        page.page.get_by_role("option").filter(has_text=found).first.click()
+        expect(talk.questions.last).to_contain_text(found)
+        expect(page.page.get_by_role("dialog")).to_have_count(0)

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+import zipfile
 
 import pytest
 from playwright.sync_api import expect
@@ -45,8 +47,10 @@ def once(page, **answer):
 def way_on(talk, failed, question, reload=True):
     """Question and draft are there, also after a reload, and the next try works."""
     talk.box.fill("a draft")
+    versions = 1 if failed.get_attribute("data-state") == "failed" else 2
     talk.press("Try again", within=failed)
     expect(talk.ended()).to_contain_text("all is well")
+    expect(talk.answers.last.get_by_role("group", name="Versions")).to_have_count(versions - 1)
     expect(talk.questions.last).to_contain_text(question)
     expect(talk.box).to_have_value("a draft")
     if not reload:
@@ -90,6 +94,41 @@ def test_answers_that_are_none(page, talk):
         assert ("temperature must be" in text) == (name == "400"), text
         way_on(talk, failed, f"What is {name}?", reload=name == "empty")
     expect(talk.questions).to_have_count(len(ANSWERS))
+
+
+def test_what_stays_of_a_failure(stack, page, talk):
+    """An answer with nothing in it is replaced by the next try, however often, and keeps its place; one that had begun stays as a version,
+    as does one from which the conversation went on."""
+    page.watch.expect(f"{FAILED}.*status of 503", *BROKEN)
+    model.says(stack, "The beginning ", (0.2, "of it"), (0.2, ""), at=2, do="rst")
+    talk.ask("Tell")
+    talk.ended("cut")
+    for _ in range(2):
+        once(page.page, status=503, body=error("queue full"))
+        talk.press("Try again")
+        failed = talk.ended("failed")
+        expect(failed).to_contain_text("2 / 2")
+    page.page.reload()
+    talk.ended("failed")
+    model.says(stack, "the whole")
+    talk.press("Try again")
+    expect(talk.ended()).to_contain_text("the whole")
+    expect(talk.answers.last).to_contain_text("2 / 2")
+    expect(talk.answers.last).not_to_contain_text("All models are busy")
+    talk.press("Previous version")
+    expect(talk.answers.last).to_contain_text("The beginning")
+    talk.press("Next version")
+    once(page.page, status=503, body=error("queue full"))
+    talk.ask("And on")
+    talk.ended("failed")
+    talk.asks("Never mind")
+    talk.press("Another answer", within=talk.answers.nth(1))
+    expect(talk.answers).to_have_count(2)
+    expect(talk.ended()).to_contain_text("2 / 2")
+    talk.press("Previous version", within=talk.answers.last)
+    expect(talk.questions.last).to_contain_text("Never mind")
+    page.page.reload()
+    expect(talk.answers).to_have_count(3)
 
 
 def test_words_in_every_language(visit, stack):
@@ -364,8 +403,7 @@ def test_agent_killed_in_mid_answer(stack, page, talk):
     stack.agent.start("fault")
     talk.press("Try again")
     expect(talk.ended()).to_contain_text("the whole")
-    for _ in range(2):
-        talk.press("Previous version")
+    talk.press("Previous version")
     model.says(stack, "and on")
     talk.press("Continue")
     expect(talk.ended()).to_contain_text(re.compile("w5 .*and on"))
@@ -506,6 +544,32 @@ def test_a_full_storage(stack, page, talk):
     expect(talk.answers.last).to_contain_text("kept again")
 
 
+def test_files_and_drafts_in_a_full_storage(stack, page, talk, tmp_path):
+    """A file of conversations is refused with the reason; an image goes to the model all the same; the draft comes through a reload."""
+    page.watch.expect("console error: .*(Full|storage is full|Quota)")
+    cdp = page.context.new_cdp_session(page.page)
+    cdp.send("Storage.overrideQuotaForOrigin", {"origin": page.url, "quotaSize": 300_000})
+    talk.asks("Before")
+    (tmp_path / "many.json").write_text(json.dumps([{"title": "T", "mapping": {"a": {"id": "a", "message": {"author": {"role": "user"}, "content": {"parts": ["x" * 1_000_000]}}}}}]))
+    talk.press("Settings")
+    dialog = page.page.get_by_role("dialog")
+    dialog.locator("input[type=file]").set_input_files(tmp_path / "many.json")
+    expect(dialog.get_by_role("status").filter(has_text="The browser’s storage is full, so not all conversations could be imported.")).to_be_visible()
+    page.page.keyboard.press("Escape")
+    expect(talk.rows()).to_have_count(1)
+    (tmp_path / "long.txt").write_text("words " * 100_000)
+    page.page.locator("input[type=file]").set_input_files(["htdocs/public/icon-192.png", tmp_path / "long.txt"])
+    expect(page.page.get_by_role("list", name="Files for this message").get_by_role("listitem")).to_have_count(2)
+    model.says(stack, "seen", label="full")
+    talk.asks("Look")
+    expect(talk.answers.last).to_contain_text("seen")
+    heard = model.asked(stack, "full", lambda r: r["end"])["body"]["messages"][-1]["content"]
+    assert heard[0]["text"].endswith("words \n```") and heard[1]["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+    talk.box.fill("not sent " * 1000)
+    page.page.reload()
+    expect(talk.box).to_have_value("not sent " * 1000)
+
+
 def test_no_storage_at_all(stack, visit, tmp_path):
     v = visit(stack.url, "/login-of-nobody")
     v.watch.expect("console error: .*(404|forbidden)")
@@ -560,11 +624,21 @@ def test_a_damaged_record(page, talk, name):
     expect(talk.questions.last).to_contain_text("Does it work?")
 
 
+def zipped(**members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z:
+        for name, data in members.items():
+            z.writestr(name, data)
+    return out.getvalue()
+
+
 FILES = {
     "picture.json": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "This file is damaged, or it is no file of conversations."),
     "half.json": (b'[{"mapping": {"a": {"mess', "This file is damaged, or it is no file of conversations."),
     "package.json": (b'{"name": "x", "version": "1"}', "This file holds no conversations that can be read here."),
-    "export.json": (b"PK\x03\x04" + bytes(64), "This is a ZIP file."),
+    "cut.zip": (b"PK\x03\x04" + bytes(64), "This ZIP file is damaged"),
+    "pictures.zip": (lambda: zipped(**{"a.png": b"\x89PNG", "user.json": b'{"id": "u"}'}), "This ZIP file holds no conversations that can be read here."),
+    "bomb.zip": (lambda: zipped(**{"conversations.json": b" " * (201 * 1024 * 1024)}), "This file is too large. 200 MB is the most."),
     "empty.json": (b"", "This file is damaged, or it is no file of conversations."),
 }
 
@@ -573,7 +647,7 @@ def test_a_file_that_is_none(page, talk, tmp_path):
     talk.asks("Here before")
     talk.press("Settings")
     for name, (content, words) in FILES.items():
-        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).write_bytes(content() if callable(content) else content)
         page.page.get_by_role("dialog").locator("input[type=file]").set_input_files(tmp_path / name)
         expect(page.page.get_by_role("dialog").get_by_role("status").filter(has_text=f"{name}: {words}")).to_be_visible()
     page.page.keyboard.press("Escape")

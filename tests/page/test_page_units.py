@@ -17,7 +17,7 @@ def npm(*args):
     return subprocess.run([*npm, "--prefix", PAGE, *args], capture_output=True, text=True, env=env.environment(PATH=path, NO_COLOR="1", CI="1"))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_units():
     done = npm("test")
     print(done.stdout[-6000:], done.stderr[-2000:])

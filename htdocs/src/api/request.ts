@@ -8,14 +8,14 @@ export const signedOut = signal(false);
 /** False while nothing can be reached. */
 export const online = signal(true);
 
-/** How often the gateway said that it does not know a model: the list of models is then old. */
-export const unknownModels = signal(0);
+/** How often the gateway said that it does not know a model, or that nobody has it: the list of models is then old. */
+export const missedModels = signal(0);
 
 /** What a trouble says of the page's login, its connection and its models. */
 export function see(e: unknown, apart = false): unknown {
     if (e instanceof Trouble) {
         if (e.kind === "signin" && !apart) signedOut.value = true;
-        if (e.code === "model_not_found") unknownModels.value = unknownModels.peek() + 1;
+        if (!apart && (e.code === "model_not_found" || e.code === "no_capacity")) missedModels.value = missedModels.peek() + 1;
         online.value = e.kind !== "offline";
     }
     return e;

@@ -93,14 +93,18 @@ function Question({m, place}: {m: Data; place: Place}) {
         <article class="message question" aria-label={t("message.yours")} data-id={m.id}>
             <h2 class="unseen">{t("message.yours")}</h2>
             <Files files={m.files} />
-            {edit ? <Edit m={m} done={() => setEdit(false)} /> : m.text && <div class="bubble" dir="auto">{m.text}</div>}
-            {!edit && (
-                <footer class="message-foot">
-                    <Versions place={place} />
-                    <Copy text={m.text} />
-                    <Button icon="edit" label={t("message.edit")} disabled={place.busy} class="edit-button" onClick={() => setEdit(true)} />
-                    <Button icon="trash" label={t("message.delete")} disabled={place.busy} onClick={() => store.removeMessage(m.id)} />
-                </footer>
+            {edit ? (
+                <Edit m={m} done={() => setEdit(false)} />
+            ) : (
+                <div class="said">
+                    {m.text && <div class="bubble" dir="auto">{m.text}</div>}
+                    <footer class="message-foot">
+                        <Versions place={place} />
+                        <Copy text={m.text} />
+                        <Button icon="edit" label={t("message.edit")} disabled={place.busy} class="edit-button" onClick={() => setEdit(true)} />
+                        <Button icon="trash" label={t("message.delete")} disabled={place.busy} onClick={() => store.removeMessage(m.id)} />
+                    </footer>
+                </div>
             )}
         </article>
     );

@@ -46,6 +46,9 @@ const blank = (c: Conversation, parent: string, role: Message["role"]): Message 
     finish: "", stats: {}, created: Date.now(), touched: Date.now(),
 });
 
+/** Did nothing come at all? */
+const isBlank = (m: Message): boolean => m.text === "" && m.reasoning === "" && m.calls.length === 0;
+
 /** A frame of the screen; where nothing is painted because the tab is hidden, a moment. */
 function frame(run: () => void): void {
     if (document.hidden) setTimeout(run, 100);
@@ -162,11 +165,10 @@ class Writer {
 }
 
 function failure(e: unknown, m: Message): Partial<Message> {
-    const some = m.text !== "" || m.reasoning !== "" || m.calls.length > 0;
     const x = e instanceof Trouble ? e : new Trouble("server", e instanceof Error ? e.message : String(e));
     if (!(e instanceof Trouble)) console.error(e);
     return {
-        state: some ? "cut" : "failed",
+        state: isBlank(m) ? "failed" : "cut",
         trouble: {kind: x.kind, message: x.message === x.kind ? "" : x.message, status: x.status, retryAt: x.retryAfter ? Date.now() + x.retryAfter * 1000 : 0},
     };
 }
@@ -184,8 +186,7 @@ async function write(c: Conversation, m: Message, path: Message[]): Promise<void
             try {
                 const request = await chatRequest(c, m.model, path, filesFor);
                 await streamChat(request, w.on, abort.signal);
-                const empty = !w.message.text && !w.message.reasoning && w.message.calls.length === 0;
-                w.end(empty ? failure(new Trouble("empty"), w.message) : {state: "done"});
+                w.end(isBlank(w.message) ? failure(new Trouble("empty"), w.message) : {state: "done"});
             } catch (e) {
                 w.end(abort.signal.aborted ? {state: "stopped"} : failure(e, w.message));
             }
@@ -220,12 +221,18 @@ const pathBefore = (id: string): Message[] => {
     return out;
 };
 
-/** Another answer to the same question. */
+/** Another answer to the same question. It takes the place of one with nothing in it from which nothing followed: nobody looks for
+ *  that one again. Every other one stays as a version. */
 export async function regenerate(m: Message, model: string): Promise<void> {
     const c = store.current.peek();
     const a = answerTo(c, m.role === "user" ? m.id : m.parent, model);
     const path = pathBefore(a.parent);
-    await store.add([a]);
+    const replaces = m.role === "assistant" && m.state !== "streaming" && isBlank(m) && ![...store.messages.peek().values()].some((x) => x.parent === m.id);
+    if (replaces) {
+        Object.assign(a, {id: m.id, created: m.created});
+        store.update(a);
+        store.change(c.id, {updated: Date.now()});
+    } else await store.add([a]);
     await write({...c, model}, a, path);
 }
 

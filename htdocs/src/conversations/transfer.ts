@@ -7,11 +7,14 @@ import * as db from "./db";
 import {CONVERSATIONS_MAX, FILE_MAX, type Skip, type Taken, convert, fileName, ownEntry, ownHead, ownTail, recognize, toMarkdown} from "./files";
 import * as store from "./store";
 import {pathTo} from "./tree";
+import {ZipTrouble, entries, isZip, unpack, wanted} from "./zip";
 import type {Conversation, Preset} from "./types";
 
 /** So many conversations or characters are written in one go. */
 const BATCH = 50;
 const BATCH_CHARS = 8 * 1024 * 1024;
+/** Files of an archive. */
+const ENTRIES_MAX = 200;
 
 function download(blob: Blob, name: string): void {
     const a = document.createElement("a");
@@ -77,15 +80,17 @@ interface Outcome {
 
 const pause = (): Promise<void> => new Promise((done) => setTimeout(done));
 
+type Refusal = "" | "file.notJson" | "file.unknown" | "file.full";
+
 /** Takes what can be taken into the database; what stays out is counted by its reason. */
-async function takeAll(text: string, out: Outcome): Promise<string> {
+async function takeAll(text: string, out: Outcome): Promise<Refusal> {
     let parsed: ReturnType<typeof recognize>;
     try {
         parsed = recognize(JSON.parse(text));
     } catch {
-        return t("file.notJson");
+        return "file.notJson";
     }
-    if (!parsed) return t("file.unknown");
+    if (!parsed) return "file.unknown";
     const skip = (why: Skip | "too-many", n = 1) => out.skipped.set(why, (out.skipped.get(why) ?? 0) + n);
     const many = parsed.entries.length - CONVERSATIONS_MAX;
     if (many > 0) skip("too-many", many);
@@ -107,9 +112,9 @@ async function takeAll(text: string, out: Outcome): Promise<string> {
         }
         batch.push(got);
         chars += got.messages.reduce((n, m) => n + m.text.length, 0) + got.files.reduce((n, f) => n + f.blob.size, 0);
-        if ((batch.length >= BATCH || chars >= BATCH_CHARS) && !(await flush())) return t("file.full");
+        if ((batch.length >= BATCH || chars >= BATCH_CHARS) && !(await flush())) return "file.full";
     }
-    if (batch.length > 0 && !(await flush())) return t("file.full");
+    if (batch.length > 0 && !(await flush())) return "file.full";
     for (const p of parsed.presets) {
         if (presets.peek().some((x) => x.name === p.name)) continue; // the one that is here stays
         if (await savePreset(p.name, p)) out.presets++;
@@ -132,19 +137,40 @@ function report(out: Outcome): string {
     return words.join(" ");
 }
 
+/** The conversations of an archive. All its files together may be as large as one. A file of other things is nothing to tell of. */
+async function takeZip(f: File, out: Outcome): Promise<string> {
+    let room = FILE_MAX;
+    let found = false;
+    try {
+        for (const e of wanted(await entries(f)).slice(0, ENTRIES_MAX)) {
+            const {text, bytes} = await unpack(f, e, room);
+            room -= bytes;
+            const refused = await takeAll(text, out);
+            if (refused === "file.full") return t(refused);
+            found ||= refused === "";
+        }
+    } catch (e) {
+        if (!(e instanceof ZipTrouble)) throw e;
+        return e.why === "damaged" ? t("file.zipBad") : t("file.tooLarge", {n: FILE_MAX / 1024 / 1024});
+    }
+    return found ? "" : t("file.zip");
+}
+
+async function takeFile(f: File, out: Outcome): Promise<string> {
+    if (await isZip(f).catch(() => false)) return takeZip(f, out);
+    if (f.size > FILE_MAX) return t("file.tooLarge", {n: FILE_MAX / 1024 / 1024});
+    const text = await f.text().catch(() => undefined);
+    if (text === undefined) return t("file.unreadable");
+    const refused = await takeAll(text, out);
+    return refused && t(refused);
+}
+
 export async function importFiles(files: Iterable<File>): Promise<string> {
     await loadPresets();
     const words: string[] = [];
     for (const f of files) {
         const out: Outcome = {taken: 0, presets: 0, skipped: new Map()};
-        let trouble = "";
-        if (f.size > FILE_MAX) trouble = t("file.tooLarge", {n: FILE_MAX / 1024 / 1024});
-        else {
-            const text = await f.text().catch(() => undefined);
-            if (text === undefined) trouble = t("file.unreadable");
-            else if (text.startsWith("PK\u0003\u0004")) trouble = t("file.zip");
-            else trouble = await takeAll(text, out);
-        }
+        const trouble = await takeFile(f, out);
         const some = out.taken > 0 || out.skipped.size > 0 || out.presets > 0;
         if (trouble) words.push(`${f.name}: ${trouble}`);
         if (some || !trouble) words.push(report(out));

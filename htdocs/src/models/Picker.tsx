@@ -7,7 +7,7 @@ import {Icon} from "../ui/Icon";
 import {Facts} from "./Facts";
 import {Name} from "./Name";
 import {find, place, plain, typedTo} from "./list";
-import {away, choose, chosen, models, refresh, state} from "./store";
+import {away, choose, chosen, models, state, watch} from "./store";
 import "./picker.css";
 
 /** With so many models the list can be searched. */
@@ -32,13 +32,14 @@ export function Picker() {
 
     useEffect(() => {
         if (!open) return;
-        void refresh();
+        const end = watch();
         const outside = (e: Event) => {
             if (root.current && e.target instanceof Node && !root.current.contains(e.target)) pickerOpen.value = false;
         };
         document.addEventListener("pointerdown", outside);
         document.addEventListener("focusin", outside);
         return () => {
+            end();
             document.removeEventListener("pointerdown", outside);
             document.removeEventListener("focusin", outside);
         };

@@ -1,9 +1,11 @@
-/** The models that there are, and the one that is used. Asked for now and then, while somebody looks at the page. */
+/** The models that there are, and the one that is used. Asked for now and then, while somebody looks at the page; all the time,
+ *  while somebody looks at the list. No stream: it would hold one of a browser's six connections in each tab, and who may use
+ *  the models need not be let see the machines. */
 import {batch, computed, effect, signal} from "@preact/signals";
 import {backoff} from "../api/backoff";
 import {config} from "../api/config";
 import {type Model, askModels} from "../api/models";
-import {online, signedOut, unknownModels} from "../api/request";
+import {missedModels, online, signedOut} from "../api/request";
 import {Trouble, type TroubleKind} from "../api/trouble";
 import * as conversations from "../conversations/store";
 import {lastModel} from "../settings/prefs";
@@ -11,6 +13,8 @@ import {offer} from "./list";
 
 const EVERY_MS = 60_000;
 const SOON_MS = 5000;
+/** While the list is open. */
+const OPEN_MS = 2000;
 const ANSWER_MS = 20_000;
 
 export const models = signal<readonly Model[]>([]);
@@ -54,6 +58,9 @@ export function choose(id: string): void {
 let asking: Promise<void> | undefined;
 let asked = 0;
 let failures = 0;
+/** Good answers one after the other without a model to talk to. */
+let misses = 0;
+let watchers = 0;
 
 async function askNow(): Promise<void> {
     asked = Date.now();
@@ -67,6 +74,7 @@ async function askNow(): Promise<void> {
             if (JSON.stringify(now) !== JSON.stringify(models.peek())) models.value = now;
             state.value = "ready";
         });
+        misses = chosenModel.peek() ? 0 : misses + 1;
     } catch (e) {
         failures++;
         state.value = e instanceof Trouble ? e.kind : "timeout";
@@ -88,11 +96,27 @@ let started = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
 let soon: ReturnType<typeof setTimeout> | undefined;
 
+/** How long the list is good. Who waits for a server or a model asks soon, but a thousand pages do not ask for ever. */
+function pause(): number {
+    if (failures > 0) return backoff(failures, SOON_MS, EVERY_MS);
+    if (watchers > 0) return OPEN_MS;
+    return misses > 0 ? backoff(misses - 1, SOON_MS, EVERY_MS) : EVERY_MS * (0.9 + 0.2 * Math.random());
+}
+
 /** The next time. Not while hidden; not for who has to sign in first, because a browser would ask for a password each time. */
 function plan(): void {
     clearTimeout(timer);
     if (!started || document.hidden || state.peek() === "signin") return;
-    timer = setTimeout(() => void refresh(), failures > 0 ? backoff(failures, SOON_MS, EVERY_MS) : EVERY_MS * (0.9 + 0.2 * Math.random()));
+    timer = setTimeout(() => void refresh(), pause());
+}
+
+/** For as long as the list is open. Returns what ends it. */
+export function watch(): () => void {
+    watchers++;
+    void refresh();
+    return () => {
+        if (--watchers === 0) plan();
+    };
 }
 
 /** Something has changed: asks, but not for every change. */
@@ -117,10 +141,10 @@ export function start(): () => void {
     document.addEventListener("visibilitychange", look);
     addEventListener("online", again);
     addEventListener("offline", again);
-    let count = unknownModels.peek();
-    const stopUnknown = effect(() => {
-        if (unknownModels.value !== count) refreshSoon();
-        count = unknownModels.value;
+    let count = missedModels.peek();
+    const stopMissed = effect(() => {
+        if (missedModels.value !== count) refreshSoon();
+        count = missedModels.value;
     });
     const stopSigned = effect(() => {
         if (!signedOut.value && state.peek() === "signin") refreshSoon();
@@ -138,7 +162,7 @@ export function start(): () => void {
         document.removeEventListener("visibilitychange", look);
         removeEventListener("online", again);
         removeEventListener("offline", again);
-        stopUnknown();
+        stopMissed();
         stopSigned();
         stopOnline();
     };

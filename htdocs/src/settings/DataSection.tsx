@@ -45,7 +45,7 @@ export function DataSection({busy}: {busy: Signal<boolean>}) {
         <section>
             <h3>{t("set.data")}</h3>
             <p class="quiet-text">{t("set.data.hint")} {t("set.import.hint")}</p>
-            <input ref={chooser} type="file" accept=".json,application/json" multiple hidden onChange={(e) => {
+            <input ref={chooser} type="file" accept=".json,.zip,application/json,application/zip" multiple hidden onChange={(e) => {
                 const files = [...(e.currentTarget.files ?? [])];
                 e.currentTarget.value = "";
                 if (files.length > 0) void run(() => importFiles(files));

@@ -1,5 +1,5 @@
 import type {ComponentChildren} from "preact";
-import {useEffect, useRef, useState} from "preact/hooks";
+import {useEffect, useLayoutEffect, useRef, useState} from "preact/hooks";
 import {Button} from "./Button";
 import {Icon, type IconName} from "./Icon";
 
@@ -15,12 +15,45 @@ type Props = {
     class?: string;
 };
 
+const GAP = 4;
+const EDGE = 8;
+
+/** Above everything, where the button is: whatever scrolls or contains the button would cut the list off. Up where there is more room. */
+function place(list: HTMLElement, button: DOMRect, align: "start" | "end"): void {
+    list.style.maxHeight = "";
+    const below = innerHeight - button.bottom - GAP - EDGE;
+    const above = button.top - GAP - EDGE;
+    const up = list.offsetHeight > below && above > below;
+    list.style.maxHeight = `${Math.min(innerHeight * 0.6, up ? above : below)}px`;
+    list.style.top = `${up ? button.top - GAP - list.offsetHeight : button.bottom + GAP}px`;
+    const toLeft = (align === "end") === (getComputedStyle(list).direction === "ltr");
+    const left = toLeft ? button.right - list.offsetWidth : button.left;
+    list.style.left = `${Math.max(EDGE, Math.min(left, innerWidth - list.offsetWidth - EDGE))}px`;
+}
+
 /** A button that opens a list of commands. Arrows, Home, End, letters, Esc, as menus have them (WAI-ARIA menu button). */
 export function Menu({label, icon = "more", items, children, align = "end", class: more}: Props) {
     const [open, setOpen] = useState(false);
     const root = useRef<HTMLDivElement>(null);
     const entries = () => [...(root.current?.querySelectorAll<HTMLButtonElement>(".menu-item:not(:disabled)") ?? [])];
 
+    useLayoutEffect(() => {
+        const list = root.current?.querySelector<HTMLElement>(".menu-list");
+        // Without popovers it stays below its button.
+        if (!list || !("showPopover" in list)) return;
+        list.showPopover();
+        const follow = () => root.current && place(list, root.current.getBoundingClientRect(), align);
+        const scrolled = (e: Event) => {
+            if (e.target instanceof Node && e.target.contains(root.current)) follow();
+        };
+        follow();
+        document.addEventListener("scroll", scrolled, true);
+        addEventListener("resize", follow);
+        return () => {
+            document.removeEventListener("scroll", scrolled, true);
+            removeEventListener("resize", follow);
+        };
+    }, [open]);
     useEffect(() => {
         if (!open) return;
         entries()[0]?.focus();
@@ -64,7 +97,7 @@ export function Menu({label, icon = "more", items, children, align = "end", clas
                 {children}
             </Button>
             {open && (
-                <div class={`menu-list menu-${align}`} role="menu" aria-label={label}>
+                <div class={`menu-list menu-${align}`} popover="manual" role="menu" aria-label={label}>
                     {items().map((item, i) =>
                         item === "line" ? (
                             <hr key={i} />

@@ -138,11 +138,15 @@ const Item = memo(({item}: {item: Tokens.ListItem}) => (
 const ALIGN = {left: "md-left", center: "md-center", right: "md-right"};
 /** A cell with more letters than this is not squeezed into a column of single words. */
 const LONG_CELL = 24;
+/** A head with more than this has a line or two, not one for each word. */
+const LONG_HEAD = 11;
+
+const width = (letters: number, Tag: "th" | "td") => (letters > LONG_CELL ? "md-long" : Tag === "th" && letters > LONG_HEAD && "md-head");
 
 const Row = memo(({row, Tag}: {row: Tokens.TableCell[]; Tag: "th" | "td"}) => (
     <tr>
         {row.map((c, i) => (
-            <Tag key={i} dir="auto" {...className([c.align && ALIGN[c.align], c.text.length > LONG_CELL && "md-long"].filter(Boolean).join(" "))} {...(Tag === "th" ? {scope: "col"} : {})}>
+            <Tag key={i} dir="auto" {...className([c.align && ALIGN[c.align], width(c.text.length, Tag)].filter(Boolean).join(" "))} {...(Tag === "th" ? {scope: "col"} : {})}>
                 {inline(c.tokens, "inside")}
             </Tag>
         ))}
