@@ -179,11 +179,11 @@ class Gateway:
         self.expected = []
         self.read_to = 0
         self.process = None
+        self.expect("AH01882")  # mod_ssl: the machine may have an older OpenSSL than Apache was built with
         if mpm != "event":
             self.expect("DGON0011")
         if tls:
             self.expect("AH01906")  # its certificate is its own CA
-            self.expect("AH01882")  # the machine may have an older OpenSSL than Apache was built with
         if http2:
             self.expect("DGON0014")
 

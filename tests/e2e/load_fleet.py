@@ -14,7 +14,7 @@ from agent_backend_double import Backend
 
 CONF = """DgonQueueTimeout 2s
 DgonDrainTimeout 2s
-DgonTokenGapTimeout 5s
+DgonTokenGapTimeout 3s
 DgonAlias public cold
 """
 JSON_LINES = {"Accept": "application/x-ndjson"}

@@ -44,7 +44,7 @@ class Fleet:
             seen = re.findall(r"child (\d+) of (\d+)", agent.log.read_text())
             return seen and len({child for child, _ in seen}) == int(seen[-1][1])
 
-        env.wait_for(lambda: all(has_all(a) for a in self.agents), 30, "links to all processes")
+        env.wait_for(lambda: all(has_all(a) for a in self.agents), 90, "links to all processes")  # after some tries in vain the next one is 30 s later
 
     def forget(self):
         for b in self.backends:
