@@ -78,6 +78,11 @@ describe("blocks of a growing text", () => {
         expect(later[2]?.items?.[0]).toBe(first[2]?.items?.[0]);
     });
 
+    it("know what an item of a list that grows has defined", () => {
+        const text = "- [a]: https://a.example\n- b\n- c\n- d\n- e [a]\n- f [a]\n- g";
+        streamed(text, () => 1, (seen, got) => seen.length > 40 && expect(got, JSON.stringify(seen)).toEqual(readAll(decided(seen))));
+    });
+
     it("begin anew when another text comes", () => {
         const blocks = new Blocks();
         blocks.update("# a\n\nb\n\nc\n\nd", true);

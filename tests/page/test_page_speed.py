@@ -73,7 +73,11 @@ def talk(stack, page):
 # the frame that shows it. `loops` is the control: the same work again and again, which takes longer only where others take the processor.
 MEASURE = """() => {
     const m = globalThis.measured = {};
-    m.begin = () => Object.assign(m, {long: [], keys: [], drawn: [], gaps: [], loops: [], from: performance.now()});
+    let came = 0;
+    m.begin = () => {
+        came = 0;
+        Object.assign(m, {long: [], keys: [], drawn: [], gaps: [], loops: [], from: performance.now()});
+    };
     m.begin();
     new PerformanceObserver(list => { for (const e of list.getEntries()) m.long.push([e.startTime - m.from, e.duration]); }).observe({type: "longtask"});
     const afterFrame = run => requestAnimationFrame(() => {
@@ -82,7 +86,6 @@ MEASURE = """() => {
         channel.port2.postMessage(0);
     });
     addEventListener("keydown", e => afterFrame(() => m.keys.push(performance.now() - e.timeStamp)), true);
-    let came = 0;
     const read = ReadableStreamDefaultReader.prototype.read;
     ReadableStreamDefaultReader.prototype.read = function () {
         return read.call(this).then(part => { came ||= performance.now(); return part; });
@@ -146,6 +149,66 @@ def test_a_long_answer(stack, page, talk):
     assert sum(b > 100 * factor for b in long) <= 1, "long tasks"
     assert p(keys, 95) < 50 * factor, "typing"
     assert p(got["drawn"], 50) < 2 * frame, "from the stream to the screen"
+
+
+WORDS = "while the machine does what it has to do and **strong words** stand beside `code` or a [link](https://example.org/{n}) and *others*"
+# What one block is made of that is as long as a whole answer.
+KINDS = {
+    "list": "- point {n} says " + WORDS[:70] + "\n",
+    "table": "| name {n} | {n} | " + WORDS[:70] + " |\n",
+    "paragraph": WORDS + " in line {n},\n",
+    "code": "    total[{n}] = sum(value * {n} for value in values if value > {n})  # the part {n}\n",
+    "quote": "> " + WORDS + " in line {n},\n",
+    "quoted list": "> - point {n} says " + WORDS[:70] + "\n",
+    "many fences": "```js\nlet part{n} = {n};\n```\n",
+}
+BEGIN = {"table": "| name | value | what it means |\n|---|---:|---|\n", "code": "```python\ndef f(values):\n"}
+
+
+def block(kind, n):
+    """n tokens that are one block of this kind, or nothing but short ones; and the number of its last whole part."""
+    text, i = BEGIN.get(kind, ""), 100
+    while len(text) < n * 4:
+        i += 1
+        text += KINDS[kind].format(n=i)
+    return [text[k:k + 4] for k in range(0, n * 4, 4)], i - 1
+
+
+def streamed(stack, talk, kind, tokens, at_once=0):
+    """What is measured while a block of this kind is streamed at 200 a second, behind `at_once` tokens of it."""
+    tab, (all, _) = talk.page, block(kind, tokens)
+    first = ["".join(all[i:min(i + 50, at_once)]) for i in range(0, at_once, 50)]
+    model.says(stack, *first, (2 if first else 0, all[at_once]), *((1 / RATE, t) for t in all[at_once + 1:]))
+    tab.evaluate("() => measured.begin()")
+    answer = talk.ask("Write a long block")
+    before = []
+    if first:
+        expect(answer.locator(".md")).to_contain_text(str(block(kind, at_once)[1]), timeout=30000)
+        before = tab.evaluate("() => measured.long")
+        tab.evaluate("() => measured.begin()")
+    expect(answer).to_have_attribute("data-state", "done", timeout=30000)
+    return {**tab.evaluate("() => measured"), "at once": [round(b) for _, b in before]}
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_block(stack, page, talk, kind):
+    """10,000 tokens without a place where a block ends, the last of them at 200 a second: as quick as the first ones. Those are the control."""
+    page.page.get_by_role("button", name="fault").first.wait_for()
+    page.page.evaluate(MEASURE)
+    short = streamed(stack, talk, kind, RATE * 2)
+    got = streamed(stack, talk, kind, TOKENS, TOKENS - RATE * 3)
+    factor = slow(short["loops"] + got["loops"])
+    slower = max(1, p(got["loops"], 50) / p(short["loops"], 50))
+    long = [b for _, b in got["long"]]
+    print(f"\n{kind}: this machine is {factor:.1f} times slower than alone, {slower:.1f} times slower than for the short one")
+    print("from the stream to the screen, short:", line(short["drawn"]))
+    print("                               long: ", line(got["drawn"]))
+    print("frames:                              ", line(got["gaps"]))
+    print("long tasks at 200/s:", [round(x) for x in long], "of the tokens at once:", got["at once"])
+    assert len(short["drawn"]) > 20 and len(got["drawn"]) > 20
+    assert sum(b > 100 * factor for b in long) <= 1, "long tasks"
+    assert p(got["drawn"], 50) < 2 * slower * p(short["drawn"], 50), "from the stream to the screen"
 
 
 def test_first_paint(stack, visit):

@@ -78,8 +78,8 @@ function frozenCount(tail: string, tokens: Token[]): {count: number; length: num
     return best;
 }
 
-/** The settled beginning of the list or table that the tail begins with: its items but for the last one and the one before it, which
- *  that may yet turn out to go on with; its rows but for the last one. The tail is read without them. */
+/** The settled beginning of the list or table that the tail begins with: all items but the last two (the last one may yet turn out to
+ *  be a part of the one before it), all rows but the last. The tail is read without them. */
 interface Settled {
     block: Tokens.List | Tokens.Table;
     /** What is settled of the tail. */
@@ -195,7 +195,8 @@ export class Blocks {
         const before = this.all;
         const from = this.frozen.length;
         this.all = [...this.frozen, ...rest.filter(shown).map((token, i) => reuse(before[from + i], token, true))];
-        this.settled = rest[0] && shown(rest[0]) ? settle(this.all[from]) : null;
+        const defines = Object.keys(state.links).length > Object.keys(this.state.links).length; // what later words may ask for
+        this.settled = rest[0] && shown(rest[0]) && !defines ? settle(this.all[from]) : null;
         return this.all;
     }
 

@@ -115,7 +115,9 @@ class Reader extends Lexer {
     override lex(text: string): Lexer["tokens"] {
         this.blockTokens(text, this.tokens);
         this.known.begin(this.tokens.links);
-        for (const {src, tokens} of this.inlineQueue) tokens.push(...(src.length > HARD ? this.pieces(src) : this.words(src)));
+        for (const {src, tokens} of this.inlineQueue) {
+            for (const x of src.length > HARD ? this.pieces(src) : this.words(src)) tokens.push(x);
+        }
         this.inlineQueue = [];
         return this.tokens;
     }

@@ -84,7 +84,7 @@ function one(token: Token, place: Place): ComponentChildren {
         case "list":
             return list(x, place);
         case "code":
-            if ((x as Tokens.Code & {plain?: boolean}).plain) return <pre dir="ltr"><code>{x.text}</code></pre>;
+            if ((x as Tokens.Code & {plain?: boolean}).plain) return <pre class="md-plain" dir="ltr"><code>{x.text.replace(/\n$/, "")}</code></pre>;
             return <Code text={x.text.replace(/\n$/, "")} lang={x.lang ?? ""} />;
         case "blockquote":
             return <blockquote {...dir(place)}><Pieces tokens={x.tokens} place="inside" /></blockquote>;
