@@ -179,7 +179,6 @@ class Gateway:
         self.expected = []
         self.read_to = 0
         self.process = None
-        self.expect("AH01882")  # mod_ssl: the machine may have an older OpenSSL than Apache was built with
         if mpm != "event":
             self.expect("DGON0011")
         if tls:
