@@ -98,6 +98,8 @@ make_ahead() {
     step "its programs of make check" "$top/build/thread/check-make.log" make -k -C "$top/build/thread/tests/stress" -j"$jobs" check TESTS=
     step "Debian packages" "$top/build/deb.log" "$top/build.sh" deb
     step "RPM packages" "$top/build/rpm.log" "$top/build.sh" rpm
+    step "Debians to install them into (once)" "$top/build/debians.log" env DGON_PACKAGES=made DGON_OBJ="$obj" DGON_CACHE="$cache" \
+        "$top/build/venv/bin/python" "$top/tests/packages/fetch.py"
 }
 
 # begin NAME COMMAND: beside what follows, on processor time that nobody else wants; join: waits for it and shows what it said.

@@ -51,6 +51,11 @@ def tarball(wanted):
     return path
 
 
+def contents(debs):
+    """What is in a Debian for these packages."""
+    return ["apache2", *depends(debs)]
+
+
 class Chroot:
     """Everything in it runs in a process namespace of its own and ends with it."""
 
@@ -58,7 +63,7 @@ class Chroot:
         self.root = pathlib.Path(folder)
         self.destroy()
         self.root.mkdir(parents=True)
-        run(*ROOT, "tar", "-C", self.root, "-xf", tarball(["apache2", *depends(packages)]))
+        run(*ROOT, "tar", "-C", self.root, "-xf", tarball(contents(packages)))
         # Nothing may start by being installed: there is no systemd here.
         self.write("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
         self.holder = subprocess.Popen([*ROOT, "unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={self.root}/proc",

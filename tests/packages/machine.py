@@ -59,6 +59,11 @@ def cgroups():
     return pathlib.Path(found[1])
 
 
+def contents(debs):
+    """What is in a Debian for these packages, and what lies in its apt's cache."""
+    return (["systemd-sysv", "dbus", "libnss-systemd", "procps", "curl", "rpm"], [*chroot.depends(debs), *chroot.depends(debs, "Recommends")])
+
+
 def tarball(wanted, later):
     """A Debian with `wanted` and all that they need; `later` and what they need lie in apt's cache."""
     release, lines = chroot.sources()

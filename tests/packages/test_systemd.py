@@ -10,7 +10,7 @@ import pytest
 import built
 import chroot
 import env
-from machine import Machine
+from machine import Machine, contents
 
 COMMANDS = [  # as they stand in README.md; what is typed here is the same but for paths and the code
     "apt install ./build/deb/libapache2-mod-dgon_*.deb ./build/deb/dgon-agent_*.deb",
@@ -50,8 +50,7 @@ PROBES = {
 
 @pytest.fixture
 def machine(debs):
-    m = Machine(env.TOP / "build" / "packages" / "systemd", ["systemd-sysv", "dbus", "libnss-systemd", "procps", "curl", "rpm"],
-                [*chroot.depends(debs), *chroot.depends(debs, "Recommends")])
+    m = Machine(env.TOP / "build" / "packages" / "systemd", *contents(debs))
     yield m
     print("\n".join(m.journal().splitlines()[-60:]), m("sh", "-c", "tail -n 30 /var/log/apache2/error.log /var/log/httpd/error_log", check=False).stdout)
     m.destroy()
