@@ -56,6 +56,23 @@ test("an answer that ended just before its page went is whole", async () => {
     expect(store.path.value[1]).not.toHaveProperty("trouble");
 });
 
+test("a change whose page goes at once is kept", async () => {
+    const {store, id} = await conversation();
+    store.change(id, {pinned: true});
+    store.change(id, {title: "Another"});
+    const left = localStorage.getItem(`dgon.left.change.${id}`);
+    expect(JSON.parse(left ?? "")).toEqual({pinned: true, title: "Another"});
+    await wait(() => localStorage.getItem(`dgon.left.change.${id}`) === null);
+    // a page whose database heard of it no more
+    await db.changeConversation(id, {pinned: false, title: "What is it?"});
+    localStorage.setItem(`dgon.left.change.${id}`, left ?? "");
+    localStorage.setItem("dgon.left.change.half", '{"pinned":');
+    localStorage.setItem("dgon.left.change.gone", '{"pinned": true}');
+    const again = await page();
+    expect(again.list.value.map((c) => [c.title, c.pinned])).toEqual([["Another", true]]);
+    expect(Object.keys(localStorage).filter((k) => k.startsWith("dgon.left.change."))).toEqual([]);
+});
+
 test("an answer of which nothing came has failed", async () => {
     const {id, a} = await conversation();
     await db.putMessage({...a, state: "streaming", text: "", touched: 1});

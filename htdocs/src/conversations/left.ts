@@ -1,8 +1,47 @@
 /** The last words of an answer whose page goes in the middle of it. The database does not take them any more at that moment,
  *  localStorage does, because it is written at once; the next page puts them into the database. */
-import type {Message} from "./types";
+import type {Conversation, Message} from "./types";
 
 const PREFIX = "dgon.left.";
+const CHANGE = `${PREFIX}change.`;
+
+/** What is on its way into the database for a conversation: a page that goes at once would take it along, and with an undo the conversation. */
+export function leaveChange(id: string, what: Partial<Conversation>): void {
+    try {
+        localStorage.setItem(CHANGE + id, JSON.stringify(what));
+    } catch {
+        // then it is as safe as the database
+    }
+}
+
+/** It has arrived, or never will. */
+export function forgetChange(id: string): void {
+    try {
+        localStorage.removeItem(CHANGE + id);
+    } catch {
+        // nor was anything put there
+    }
+}
+
+/** The changes that pages have left. What is not one is let go. */
+export function takeChanges(): [id: string, what: Partial<Conversation>][] {
+    const found: [string, Partial<Conversation>][] = [];
+    try {
+        for (const key of Object.keys(localStorage).filter((k) => k.startsWith(CHANGE))) {
+            const text = localStorage.getItem(key) ?? "";
+            localStorage.removeItem(key);
+            try {
+                const what: unknown = JSON.parse(text);
+                if (typeof what === "object" && what !== null && !Array.isArray(what)) found.push([key.slice(CHANGE.length), what]);
+            } catch {
+                // half a change is none
+            }
+        }
+    } catch {
+        // no localStorage: nothing was left
+    }
+    return found;
+}
 
 export function leave(m: Message): void {
     try {

@@ -4,7 +4,7 @@ import {toast} from "../ui/toasts";
 import {newId} from "../ui/id";
 import {t} from "../i18n";
 import * as db from "./db";
-import {takeLeft} from "./left";
+import {forgetChange, leaveChange, takeChanges, takeLeft} from "./left";
 import {hasWriter, listen, tell} from "./tabs";
 import {type Messages, newestLeaf, pathTo, subtree, titleOf} from "./tree";
 import type {Conversation, Message, StoredFile} from "./types";
@@ -152,6 +152,7 @@ const DELETED_KEEP_MS = 60_000;
 
 export async function start(): Promise<void> {
     try {
+        for (const [id, what] of takeChanges()) await keep(db.changeConversation(id, what));
         const all = await db.allConversations();
         const gone = all.filter((c) => c.deleted && Date.now() - c.deleted > DELETED_KEEP_MS);
         for (const c of gone) await keep(db.dropConversation(c.id));
@@ -174,6 +175,9 @@ export async function start(): Promise<void> {
     if (id !== "") void loadMessages(id);
 }
 
+/** What is on its way into the database, by conversation. */
+const changing = new Map<string, Partial<Conversation>>();
+
 /** Changes members of a conversation, here, in the database and in other tabs. */
 export function change(id: string, what: Partial<Conversation>): void {
     const c = byId.peek().get(id);
@@ -182,7 +186,16 @@ export function change(id: string, what: Partial<Conversation>): void {
         return;
     }
     setLocal({...c, ...what});
-    void keep(db.changeConversation(id, what)).then(() => tell({what: "conversation", id}));
+    const mine = {...changing.get(id), ...what};
+    changing.set(id, mine);
+    leaveChange(id, mine);
+    void keep(db.changeConversation(id, what)).then(() => {
+        if (changing.get(id) === mine) {
+            changing.delete(id);
+            forgetChange(id);
+        }
+        tell({what: "conversation", id});
+    });
 }
 
 /** Puts messages on the end of the current branch and keeps them; the first one makes the conversation real. */
