@@ -36,7 +36,7 @@ class Asker(threading.Thread):
             self.times.append((time.monotonic() - start) * 1000)
 
 
-def once(b, name, count, ramp=3, spare=2, **options):
+def once(b, name, count, ramp=3, spare=4, **options):
     """Fresh servers, so that the memory of earlier streams is not in the base. spare: seconds that the first stream goes on
     after the last one was to begin."""
     server = b.fresh(name, **options) if name != "direct" else b.backend
