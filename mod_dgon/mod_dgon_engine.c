@@ -21,9 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS_MAX    32 /* few: what the first of many bring goes out before the last are read */
-#define HANDOVER_SPIN 64 /* looks at a worker that has not left yet before the engine naps 1 ms */
-#define AUDIT_MS      1000
+#define EVENTS_MAX     32 /* few: what the first of many bring goes out before the last are read */
+#define HANDOVER_SPIN  64 /* looks at a worker that has not left yet before the engine naps 1 ms */
+#define AUDIT_MS       1000
+#define LINKS_LATER_MS (2 * MOD_DGON_TICK_MS)
 #define GOAWAY_MS                                                                                 \
     100 /* after a graceful restart: by then the old listeners are closed and new children listen \
          */
@@ -156,7 +157,10 @@ static void drain_step(mod_dgon_engine *e)
     if (e->now < e->drain_until)
         return;
     mod_dgon_client_fail_all(e);
-    mod_dgon_link_close_all(e);
+    /* Other children reach their end a moment later: their clients, whose jobs our links may carry,
+     * shall hear of the restart and not of a lost link. */
+    if (e->now >= e->drain_until + LINKS_LATER_MS)
+        mod_dgon_link_close_all(e);
 }
 
 static bool is_idle(mod_dgon_engine *e)
