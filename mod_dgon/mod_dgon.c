@@ -13,6 +13,7 @@
 #include "mod_dgon_error.h"
 #include "mod_dgon_join.h"
 #include "mod_dgon_keyfile.h"
+#include "mod_dgon_linger.h"
 #include "mod_dgon_ollama.h"
 #include "mod_dgon_pass.h"
 #include "mod_dgon_restart.h"
@@ -77,6 +78,7 @@ static void register_hooks(apr_pool_t *p)
     mod_dgon_conn_register();
     mod_dgon_cors_register();
     mod_dgon_error_register();
+    mod_dgon_linger_register();
     mod_dgon_restart_register();
     mod_dgon_status_register();
     mod_dgon_tally_register();

@@ -63,7 +63,7 @@ CLIENTS = {
     "ollama (command)": Client("ollama_command.py", "chat stream embeddings models e404", f"abort {BROKEN}"),
     "curl, HTTP/1.0": Client("curl_command.py", CURL, f"reasoning e429 e503 abort {BROKEN}", ["--http1.0"]),
     "curl, HTTP/1.1": Client("curl_command.py", CURL, f"reasoning e429 e503 abort {BROKEN}", ["--http1.1"]),
-    "curl, h2": Client("curl_command.py", CURL.replace(" e413", ""), f"reasoning e429 e503 abort {BROKEN}", ["--http2-prior-knowledge"], False),
+    "curl, h2": Client("curl_command.py", CURL, f"reasoning e429 e503 abort {BROKEN}", ["--http2-prior-knowledge"], False),
 }
 
 # What a model server does not do, neither itself nor through us: (client, check, server): why.
