@@ -93,6 +93,9 @@ int mod_dgon_client_run(mod_dgon_stream *s);
 
 /* Engine thread. */
 void mod_dgon_client_news(mod_dgon_stream *s);
+/* Since the last client went. A hundred that go at once take up to 7 ms to the backends' ends, and
+ * memory that is given back meanwhile would be in the way of the cancels. */
+#define MOD_DGON_GONE_REST_MS 10
 /* Once a turn: ends the streams whose clients were seen to be gone a moment ago; `all`: at once. */
 void mod_dgon_client_end_gone(mod_dgon_engine *e, bool all);
 /* Ends every suspended stream with an error ("server_restarting"). */

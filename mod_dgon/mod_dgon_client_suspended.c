@@ -8,9 +8,8 @@
 #include <stddef.h>
 #include <sys/epoll.h>
 
-#define GONE_REST_MS 3  /* since the last client went, before what is left of them is done */
-#define GONE_MAX_MS  50 /* since the first one */
-#define PROBE_MS     25 /* between the two pings that tell a half-closed client from a gone one */
+#define GONE_MAX_MS 50 /* since the first client went, before what is left of them is done */
+#define PROBE_MS    25 /* between the two pings that tell a half-closed client from a gone one */
 
 static void end_suspended(mod_dgon_stream *s, mod_dgon_pump how);
 static void run_suspended(mod_dgon_stream *s);
@@ -128,7 +127,8 @@ static void leave(mod_dgon_stream *s)
 
 void mod_dgon_client_end_gone(mod_dgon_engine *e, bool all)
 {
-    if (!all && e->now - e->gone_last < GONE_REST_MS && e->now - e->gone_first < GONE_MAX_MS)
+    if (!all && e->now - e->gone_last < MOD_DGON_GONE_REST_MS &&
+        e->now - e->gone_first < GONE_MAX_MS)
         return;
     while (e->gone != NULL) {
         mod_dgon_stream *s = e->gone;

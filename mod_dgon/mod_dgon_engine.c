@@ -206,8 +206,8 @@ static bool loop(mod_dgon_engine *e)
         } else {
             spins = 0;
         }
-        if (e->gone != NULL && timeout > 1)
-            timeout = 1;
+        if (e->gone != NULL && timeout > MOD_DGON_GONE_REST_MS)
+            timeout = MOD_DGON_GONE_REST_MS;
         if (more || e->requests != NULL)
             timeout = 0;
         if (timeout > 0 &&
