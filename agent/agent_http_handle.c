@@ -9,8 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define KEY_MAX (2u * AGENT_CONFIG_PATH_MAX + AGENT_CONFIG_SECRET_MAX + 64u)
-
 /* --- making one --- */
 
 static bool add_header(agent_http_handle *h, const char *line)
@@ -67,15 +65,25 @@ static int set_socket(void *user, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
+/* Read once: curl takes a text apart, and puts it together again, for each request. */
+static bool set_address(agent_http_handle *h, const agent_http_spec *spec)
+{
+    unsigned flags = spec->method != NULL ? CURLU_PATH_AS_IS : 0;
+    h->address = curl_url();
+    return h->address != NULL &&
+           curl_url_set(h->address, CURLUPART_URL, spec->url, flags) == CURLUE_OK &&
+           curl_easy_setopt(h->easy, CURLOPT_CURLU, h->address) == CURLE_OK;
+}
+
 #define SET(option, value) (ok = ok && curl_easy_setopt(h->easy, option, value) == CURLE_OK)
 
 static bool set_options(agent_http_handle *h, const agent_http_spec *spec)
 {
-    bool ok = true;
-    SET(CURLOPT_URL, spec->url);
+    bool ok = set_address(h, spec);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_PROXY, "");
+    SET(CURLOPT_NOPROXY, "*"); /* else it asks the environment, each time */
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -106,15 +114,64 @@ static bool set_options(agent_http_handle *h, const agent_http_spec *spec)
 static void destroy(agent_http_handle *h)
 {
     curl_easy_cleanup(h->easy);
+    curl_url_cleanup(h->address);
     curl_slist_free_all(h->headers);
-    if (h->key != NULL) {
-        agent_os_wipe(h->key, strlen(h->key));
-        dgon_free(h->key);
+    if (h->made_for != NULL) {
+        agent_os_wipe(h->made_for, h->made_for_len);
+        dgon_free(h->made_for);
     }
     dgon_free(h);
 }
 
-static agent_http_handle *create(const agent_http_spec *spec, const char *key)
+/* --- keeping them --- */
+
+static const char *text(const char *s)
+{
+    return s != NULL ? s : "";
+}
+
+/* Other requests differ in more than their bodies. */
+static bool is_common(const agent_http_spec *spec)
+{
+    return spec->method == NULL && text(spec->traceparent)[0] == '\0';
+}
+
+static bool is_for(const agent_http_handle *h, const agent_http_spec *spec)
+{
+    const char *mine = h->made_for;
+    const char *const theirs[] = {text(spec->url), text(spec->secret), text(spec->ca_file)};
+    if (h->connect_timeout_s != spec->connect_timeout_s ||
+        h->total_timeout_s != spec->total_timeout_s || h->post != (spec->body != NULL)) {
+        return false;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (strcmp(mine, theirs[i]) != 0) {
+            return false;
+        }
+        mine += strlen(mine) + 1;
+    }
+    return true;
+}
+
+/* What is_for() compares; without memory for it the handle serves one request. */
+static void remember(agent_http_handle *h, const agent_http_spec *spec)
+{
+    size_t url = strlen(spec->url) + 1, secret = strlen(text(spec->secret)) + 1;
+    size_t ca_file = strlen(text(spec->ca_file)) + 1;
+    h->made_for = dgon_malloc(url + secret + ca_file);
+    if (h->made_for == NULL) {
+        return;
+    }
+    h->made_for_len = url + secret + ca_file;
+    memcpy(h->made_for, spec->url, url);
+    memcpy(h->made_for + url, text(spec->secret), secret);
+    memcpy(h->made_for + url + secret, text(spec->ca_file), ca_file);
+    h->connect_timeout_s = spec->connect_timeout_s;
+    h->total_timeout_s = spec->total_timeout_s;
+    h->post = spec->body != NULL;
+}
+
+static agent_http_handle *create(const agent_http_spec *spec)
 {
     agent_http_handle *h = dgon_calloc(1, sizeof *h);
     if (h == NULL) {
@@ -125,58 +182,30 @@ static agent_http_handle *create(const agent_http_spec *spec, const char *key)
         destroy(h);
         return NULL;
     }
-    size_t n = strlen(key) + 1;
-    h->key = n > 1 ? dgon_malloc(n) : NULL;
-    if (h->key != NULL) {
-        memcpy(h->key, key, n);
+    if (is_common(spec)) {
+        remember(h, spec);
     }
     return h;
-}
-
-/* --- keeping them --- */
-
-static const char *text(const char *s)
-{
-    return s != NULL ? s : "";
-}
-
-/* All that makes two specs the same handle's; "" when this one is unlike any other. */
-static void key_of(char key[KEY_MAX], const agent_http_spec *spec)
-{
-    int n = snprintf(key, KEY_MAX, "%s\n%s\n%s\n%u\n%u\n%d", text(spec->url), text(spec->secret),
-                     text(spec->ca_file), (unsigned)spec->connect_timeout_s,
-                     (unsigned)spec->total_timeout_s, spec->body != NULL);
-    if (n < 0 || (size_t)n >= KEY_MAX || text(spec->traceparent)[0] != '\0' ||
-        spec->method != NULL) {
-        agent_os_wipe(key, KEY_MAX);
-        key[0] = '\0';
-    }
 }
 
 agent_http_handle *agent_http_handle_take(agent_http_handles *pool, const agent_http_spec *spec)
 {
-    char key[KEY_MAX];
-    key_of(key, spec);
-    agent_http_handle *h = NULL;
-    for (agent_http_handle **at = &pool->idle; *at != NULL && h == NULL;) {
-        if (strcmp((*at)->key, key) == 0) {
-            h = *at;
-            *at = h->next;
-            pool->count--;
-        } else {
-            at = &(*at)->next;
+    if (is_common(spec)) {
+        for (agent_http_handle **at = &pool->idle; *at != NULL; at = &(*at)->next) {
+            agent_http_handle *h = *at;
+            if (is_for(h, spec)) {
+                *at = h->next;
+                pool->count--;
+                return h;
+            }
         }
     }
-    if (h == NULL) {
-        h = create(spec, key);
-    }
-    agent_os_wipe(key, strlen(key));
-    return h;
+    return create(spec);
 }
 
 void agent_http_handle_give(agent_http_handles *pool, agent_http_handle *h)
 {
-    if (h->key == NULL) {
+    if (h->made_for == NULL) {
         destroy(h);
         return;
     }

@@ -12,8 +12,12 @@
 typedef struct agent_http_handle {
     struct agent_http_handle *next;
     CURL *easy;
+    CURLU *address;
     struct curl_slist *headers;
-    char *key; /* what it was made for; NULL: for one request only */
+    char *made_for; /* URL, secret and CA file, each with its NUL; NULL: for one request only */
+    size_t made_for_len;
+    uint32_t connect_timeout_s, total_timeout_s;
+    bool post;
 } agent_http_handle;
 
 typedef struct agent_http_handles {

@@ -5,7 +5,7 @@
 
 #include "dgon/alloc.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 #define PENDING_MORE (1024u * 1024u) /* than an answer: what its records take */
@@ -129,10 +129,14 @@ static agent_job *job_create(agent_jobs *t, agent_link *l, const dgon_ctl *c, ag
     dgon_buf_init(&j->body, t->body_max);
     dgon_buf_init(&j->pending, agent_backend_answer_max(j->op) + PENDING_MORE);
     dgon_buf_init(&j->final_payload, 65536);
-    (void)snprintf(j->id, sizeof j->id, "%s", c->id);
-    (void)snprintf(j->model, sizeof j->model, "%s", c->model);
-    (void)snprintf(j->public_model, sizeof j->public_model, "%s", c->public_model);
-    (void)snprintf(j->traceparent, sizeof j->traceparent, "%s", c->traceparent);
+    static_assert(sizeof j->id == sizeof c->id && sizeof j->model == sizeof c->model &&
+                      sizeof j->public_model == sizeof c->public_model &&
+                      sizeof j->traceparent == sizeof c->traceparent,
+                  "a job keeps its names as they came");
+    memcpy(j->id, c->id, sizeof j->id);
+    memcpy(j->model, c->model, sizeof j->model);
+    memcpy(j->public_model, c->public_model, sizeof j->public_model);
+    memcpy(j->traceparent, c->traceparent, sizeof j->traceparent);
     agent_job **at = bucket(t, l, j->number);
     j->next = *at;
     *at = j;

@@ -51,26 +51,25 @@ static bool created(dgon_peek *c, int64_t *v)
     return ok;
 }
 
-enum {
-    JOB,
-    ATTEMPT,
-    CREATED,
-    BODY,
-    OP,
-    MODEL,
-    PUBLIC,
-    ID,
-    REQUIRED,
-    TYPE = REQUIRED,
-    STREAM,
-    DEADLINE,
-    TRACE,
-    KEYS
-};
+/* As a gateway writes them. */
+enum { TYPE, JOB, ATTEMPT, CREATED, STREAM, BODY, DEADLINE, OP, MODEL, PUBLIC, ID, TRACE, KEYS };
 
-static const char *const keys[KEYS] = {"job",  "attempt", "created",  "body",
-                                       "op",   "model",   "public",   "id",
-                                       "type", "stream",  "deadline", "traceparent"};
+#define REQUIRED (((1u << KEYS) - 1) & ~(1u << STREAM | 1u << DEADLINE | 1u << TRACE))
+
+static const char *const keys[KEYS] = {"type",   "job",    "attempt",  "created",
+                                       "stream", "body",   "deadline", "op",
+                                       "model",  "public", "id",       "traceparent"};
+
+/* Looked for from `likely` on; KEYS: none of them. */
+static unsigned find(const dgon_span *word, unsigned likely)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        unsigned key = (likely + i) % KEYS;
+        if (dgon_span_is(word, keys[key]))
+            return key;
+    }
+    return KEYS;
+}
 
 static bool member(dgon_ctl *c, dgon_peek *at, unsigned key)
 {
@@ -104,19 +103,17 @@ static bool member(dgon_ctl *c, dgon_peek *at, unsigned key)
 
 static bool members(dgon_ctl *c, dgon_peek *at)
 {
-    unsigned seen = 0, key;
+    unsigned seen = 0, key = KEYS - 1; /* the first is likely to follow */
     dgon_span word;
     bool open = false;
     int more;
     while ((more = dgon_peek_member(at, &open, &word)) == 1) {
-        for (key = 0; key < KEYS && !dgon_span_is(&word, keys[key]); key++)
-            ;
+        key = find(&word, key + 1);
         if (key == KEYS || (seen >> key & 1) != 0 || !member(c, at, key))
             return false;
         seen |= 1u << key;
     }
-    const unsigned required = ((1u << REQUIRED) - 1) | (1u << TYPE);
-    return more == 0 && at->p == at->end && (seen & required) == required;
+    return more == 0 && at->p == at->end && (seen & REQUIRED) == REQUIRED;
 }
 
 bool dgon_ctl_peek_job(dgon_ctl *c, const char *p, size_t n)

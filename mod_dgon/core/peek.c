@@ -49,20 +49,27 @@ static bool peek_escape(dgon_peek *c)
 
 bool dgon_peek_string(dgon_peek *c, dgon_span *s)
 {
-    const char *start = c->p;
+    const char *start = c->p, *p = start + 1, *end = c->end;
     bool ascii = true;
     if (!dgon_peek_char(c, '"'))
         return false;
-    while (c->p < c->end) {
-        unsigned char ch = (unsigned char)*c->p++;
+    while (p < end) {
+        unsigned char ch = (unsigned char)*p++;
         if (ch == '"') {
             dgon_utf8 u = {0};
-            *s = (dgon_span){start, (size_t)(c->p - start)};
+            c->p = p;
+            *s = (dgon_span){start, (size_t)(p - start)};
             return ascii ||
                    (dgon_utf8_feed(&u, s->p, s->n, true) == DGON_OK && dgon_utf8_complete(&u));
         }
-        if (ch < 0x20 || ch == 0x7f || (ch == '\\' && !peek_escape(c)))
+        if (ch < 0x20 || ch == 0x7f)
             return false;
+        if (ch == '\\') {
+            c->p = p;
+            if (!peek_escape(c))
+                return false;
+            p = c->p;
+        }
         ascii = ascii && ch < 0x80;
     }
     return false;
