@@ -4,7 +4,7 @@ import {toast} from "../ui/toasts";
 import {newId} from "../ui/id";
 import {t} from "../i18n";
 import * as db from "./db";
-import {forgetChange, leaveChange, takeChanges, takeLeft} from "./left";
+import {forgetChange, forgetUndone, leaveChange, leaveUndone, takeChanges, takeLeft, takeUndone} from "./left";
 import {hasWriter, listen, tell} from "./tabs";
 import {type Messages, newestLeaf, pathTo, subtree, titleOf} from "./tree";
 import type {Conversation, Message, StoredFile} from "./types";
@@ -157,6 +157,8 @@ export async function start(): Promise<void> {
         const gone = all.filter((c) => c.deleted && Date.now() - c.deleted > DELETED_KEEP_MS);
         for (const c of gone) await keep(db.dropConversation(c.id));
         byId.value = new Map(all.filter((c) => !gone.includes(c)).map((c) => [c.id, c]));
+        const undone = takeUndone().filter((m) => isKept(m.conversation));
+        if (undone.length > 0) await keep(db.putAll([], undone));
     } catch (e) {
         console.error(e);
         storageTrouble.value = "none";
@@ -265,7 +267,11 @@ export function removeMessage(id: string): void {
         run: () => {
             if (currentId.peek() === conversation) messages.value = new Map([...messages.peek(), ...kept.map((x) => [x.id, x] as const)]);
             change(conversation, {leaf});
-            void keep(db.putAll([], kept)).then(() => tell({what: "messages", id: conversation}));
+            leaveUndone(id, kept);
+            void keep(db.putAll([], kept)).then((good) => {
+                if (good) forgetUndone(id);
+                tell({what: "messages", id: conversation});
+            });
         },
     });
 }
