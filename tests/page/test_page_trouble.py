@@ -131,6 +131,46 @@ def test_what_stays_of_a_failure(stack, page, talk):
     expect(talk.answers).to_have_count(3)
 
 
+def test_two_tabs_try_again_at_once(stack, page, talk):
+    """Each gets its answer, the slow one too, and both stay as versions in the place of the failure, in both tabs and after a reload."""
+    page.watch.expect(f"{FAILED}.*status of 503")
+    once(page.page, status=503, body=error("queue full"))
+    talk.ask("Which one?")
+    talk.ended("failed")
+    other = Talk(page.tab(page.page.url.removeprefix(page.url)))
+    other.ended("failed")
+    other.page.get_by_role("button", name="fault").first.wait_for()
+    quick = {"choices": [{"index": 0, "delta": {"content": "the quick one"}, "finish_reason": "stop"}]}
+    once(other.page, status=200, body=f"data: {json.dumps(quick)}\n\ndata: [DONE]\n\n", content_type="text/event-stream")
+    model.says(stack, *SLOW[:60])
+    slow = " ".join(f"w{i}" for i in range(60))
+    # A clock that both have, as a hand would be slower than the news from one tab to the other.
+    at = time.time() * 1000 + 500
+    for t in (talk, other):
+        t.page.evaluate("""at => setTimeout(() => [...document.querySelectorAll("article[data-state=failed] button")]
+            .find(b => b.textContent === "Try again").click(), at - Date.now())""", at)
+
+    for t in (talk, other):
+        expect(t.answers.last.get_by_role("group", name="Versions")).to_contain_text("/ 2")
+    page.page.wait_for_function("() => navigator.locks.query().then(x => x.held.length === 0)")
+    shown = talk.ended().locator(".md").text_content()
+    expect(other.ended().locator(".md")).to_have_text(shown)
+    other.page.close()
+    for reload in (False, True):
+        if reload:
+            talk.page.reload()
+        expect(talk.questions).to_have_count(1)
+        words = set()
+        for press in ("Previous version", "Next version"):
+            button = talk.page.get_by_role("button", name=press)
+            button.wait_for()
+            if button.is_enabled():
+                button.click()
+                expect(button).to_be_disabled()
+            words.add(talk.answers.last.locator(".md").text_content().strip())
+        assert words == {slow, "the quick one"}
+
+
 def test_words_in_every_language(visit, stack):
     """The words of a trouble are the reader's."""
     v = visit(stack.url, locale="de-DE")

@@ -222,17 +222,14 @@ const pathBefore = (id: string): Message[] => {
 };
 
 /** Another answer to the same question. It takes the place of one with nothing in it from which nothing followed: nobody looks for
- *  that one again. Every other one stays as a version. */
+ *  that one again. Every other one stays as a version. It never takes a name over: another tab may try again at the same moment. */
 export async function regenerate(m: Message, model: string): Promise<void> {
     const c = store.current.peek();
     const a = answerTo(c, m.role === "user" ? m.id : m.parent, model);
     const path = pathBefore(a.parent);
     const replaces = m.role === "assistant" && m.state !== "streaming" && isBlank(m) && ![...store.messages.peek().values()].some((x) => x.parent === m.id);
-    if (replaces) {
-        Object.assign(a, {id: m.id, created: m.created});
-        store.update(a);
-        store.change(c.id, {updated: Date.now()});
-    } else await store.add([a]);
+    if (replaces) a.created = m.created;
+    await store.add([a], [], replaces ? [m.id] : []);
     await write({...c, model}, a, path);
 }
 

@@ -200,8 +200,8 @@ export function change(id: string, what: Partial<Conversation>): void {
     });
 }
 
-/** Puts messages on the end of the current branch and keeps them; the first one makes the conversation real. */
-export async function add(added: Message[], files: StoredFile[] = []): Promise<boolean> {
+/** Puts messages on the end of the current branch and keeps them; the first one makes the conversation real. gone go as they come. */
+export async function add(added: Message[], files: StoredFile[] = [], gone: string[] = []): Promise<boolean> {
     const last = added[added.length - 1];
     if (!last) return true;
     const known = byId.peek().get(last.conversation);
@@ -214,10 +214,12 @@ export async function add(added: Message[], files: StoredFile[] = []): Promise<b
         currentId.value = c.id;
         const all = new Map(messages.peek());
         for (const m of added) all.set(m.id, m);
+        for (const id of gone) all.delete(id);
         messages.value = all;
     });
+    forgetUnkept((m) => gone.includes(m.id));
     for (const m of added) adding.add(m.id);
-    const good = await keep(db.putAll([c], added, files));
+    const good = await keep(db.putAll([c], added, files, gone));
     for (const m of added) adding.delete(m.id);
     if (!good) {
         // An answer may have grown meanwhile.
