@@ -141,6 +141,19 @@ test("only what is changed is written: another tab's change stays", async () => 
     expect(await db.getConversation(id)).toMatchObject({pinned: true, named: true});
 });
 
+test("news of another tab that was on its way does not take back what is changed here meanwhile", async () => {
+    const {id} = await conversation();
+    vi.resetModules();
+    const listen = vi.spyOn(await import("../src/conversations/tabs"), "listen");
+    const store = await import("../src/conversations/store");
+    await store.start();
+    await db.changeConversation(id, {pinned: true});
+    listen.mock.lastCall?.[0]({what: "conversation", id});
+    store.rename(id, "Mine");
+    await wait(() => store.list.value[0]?.pinned === true);
+    expect(store.list.value[0]).toMatchObject({title: "Mine", pinned: true});
+});
+
 test("an address of no conversation says so", async () => {
     const store = await page();
     store.open("nobody");

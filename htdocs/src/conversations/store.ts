@@ -148,6 +148,17 @@ const adding = new Set<string>();
 /** Messages that this tab writes at the moment: chat/generate.ts adds and removes. */
 export const writing = new Set<string>();
 
+/** Another tab changed it. What is changed here while it is read is not in what was read: then it is read again. */
+async function readConversation(id: string): Promise<void> {
+    for (;;) {
+        const before = byId.peek().get(id);
+        const c = await db.getConversation(id);
+        if (byId.peek().get(id) !== before) continue;
+        if (c) setLocal(c);
+        return;
+    }
+}
+
 const DELETED_KEEP_MS = 60_000;
 
 export async function start(): Promise<void> {
@@ -168,7 +179,7 @@ export async function start(): Promise<void> {
         else if (news.what === "messages") {
             if (news.id === currentId.peek()) void loadMessages(news.id);
         } else {
-            void db.getConversation(news.id).then((c) => c && setLocal(c));
+            void readConversation(news.id);
         }
     });
     ready.value = true;
