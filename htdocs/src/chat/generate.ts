@@ -47,7 +47,7 @@ const blank = (c: Conversation, parent: string, role: Message["role"]): Message 
 });
 
 /** Did nothing come at all? */
-const isBlank = (m: Message): boolean => m.text === "" && m.reasoning === "" && m.calls.length === 0;
+const isBlank = (m: Message): boolean => m.text === "" && m.reasoning === "" && m.calls.length === 0 && m.files.length === 0;
 
 /** A frame of the screen; where nothing is painted because the tab is hidden, a moment. */
 function frame(run: () => void): void {
