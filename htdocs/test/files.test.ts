@@ -110,6 +110,24 @@ describe("OpenAI's export", () => {
         })));
         expect(x.messages).toHaveLength(3);
     });
+    it("has its pictures with their messages: of questions, and of the tool that painted an answer", () => {
+        const part = (id: string) => ({content_type: "image_asset_pointer", asset_pointer: `file-service://${id}`});
+        const picture = (id: string) => [id, {file: {id, name: `${id}.png`, type: "image/png", size: 3, kind: "image" as const}, blob: new Blob(["abc"])}] as const;
+        const mapping = {
+            q: {parent: null, message: said("user", ["See", part("file-1"), part("file-2"), part("file-1")])},
+            c: {parent: "q", message: said("assistant", "{}", {recipient: "dalle.text2im"})},
+            p: {parent: "c", message: said("tool", ["Tell nobody", part("file-3")])},
+            a: {parent: "p", message: said("assistant", "There")},
+            n: {parent: "a", message: said("user", [part("file-4")])},
+            t: {parent: "n", message: said("tool", [part("file-2")])},
+        };
+        const x = good(convert("openai", {mapping, current_node: "t"}, undefined, {found: new Map(["file-1", "file-3", "file-4"].map(picture)), missing: "[none]"}));
+        expect(shown(x)).toEqual(["u:See\n\n[none]", "a:There", "u:"]);
+        expect(x.messages.map((m) => m.files.map((f) => f.id))).toEqual([["file-1"], ["file-3"], ["file-4"]]);
+        expect(x.messages[1]?.calls).toMatchObject([{name: "dalle.text2im"}]);
+        expect(new Set(x.files.map((f) => f.id))).toEqual(new Set(["file-1", "file-3", "file-4"]));
+        for (const f of x.files) expect(f.conversation).toBe(x.conversation.id);
+    });
     it("finds the shown branch where its end was folded or skipped", () => {
         const x = good(from(openai({
             q: {parent: null, message: said("user", "Q")}, a: {parent: "q", message: said("assistant", "A")},

@@ -98,6 +98,29 @@ test("a deleted message takes what followed, and shows the other version", async
     await wait(async () => (await db.messagesOf(id)).length === 2);
 });
 
+test("deleted messages come back though the page of their undo goes at once", async () => {
+    const {store, id, q, a} = await conversation();
+    const toast = vi.spyOn(await import("../src/ui/toasts"), "toast");
+    store.removeMessage("q");
+    await wait(async () => (await db.messagesOf(id)).length === 0);
+    toast.mock.lastCall?.[1]?.run();
+    const left = localStorage.getItem("dgon.left.undone.q") ?? "";
+    expect(JSON.parse(left)).toEqual([q, a]);
+    await wait(() => localStorage.getItem("dgon.left.undone.q") === null);
+    expect(await db.messagesOf(id)).toHaveLength(2);
+    // a page whose database heard of it no more
+    await db.dropMessages(["q", "a"]);
+    localStorage.setItem("dgon.left.undone.q", left);
+    localStorage.setItem("dgon.left.undone.half", '[{"id":');
+    localStorage.setItem("dgon.left.undone.none", '[1, null, {"id": 1}, {"id": "x"}]');
+    localStorage.setItem("dgon.left.undone.gone", JSON.stringify([{...q, id: "g", conversation: "gone"}]));
+    const again = await page();
+    again.open(id);
+    await wait(() => again.path.value.map((m) => m.id).join() === "q,a");
+    expect(await db.messagesOf("gone")).toEqual([]);
+    expect(Object.keys(localStorage).filter((k) => k.startsWith("dgon.left."))).toEqual([]);
+});
+
 test("a deleted conversation is away at once, and for good only later", async () => {
     const {store, id} = await conversation();
     store.remove(id);
@@ -116,6 +139,19 @@ test("only what is changed is written: another tab's change stays", async () => 
     store.rename(id, "  New name  ");
     await wait(async () => (await db.getConversation(id))?.title === "New name");
     expect(await db.getConversation(id)).toMatchObject({pinned: true, named: true});
+});
+
+test("news of another tab that was on its way does not take back what is changed here meanwhile", async () => {
+    const {id} = await conversation();
+    vi.resetModules();
+    const listen = vi.spyOn(await import("../src/conversations/tabs"), "listen");
+    const store = await import("../src/conversations/store");
+    await store.start();
+    await db.changeConversation(id, {pinned: true});
+    listen.mock.lastCall?.[0]({what: "conversation", id});
+    store.rename(id, "Mine");
+    await wait(() => store.list.value[0]?.pinned === true);
+    expect(store.list.value[0]).toMatchObject({title: "Mine", pinned: true});
 });
 
 test("an address of no conversation says so", async () => {

@@ -169,6 +169,25 @@ def test_delete_and_undo(stack, page, talk):
     expect(talk.answers.last).to_contain_text("an answer")
 
 
+def test_undo_in_the_moment_of_a_reload(stack, page, talk):
+    """A message and what followed it, and a conversation: the database hears of neither before the page is gone."""
+    model.says(stack, "an answer")
+    talk.asks("To be deleted")
+    undo = "() => { [...document.querySelectorAll('button')].findLast(b => b.textContent === 'Undo').click(); location.reload(); }"
+    talk.press("Delete from here", within=talk.questions.last)
+    expect(talk.answers).to_have_count(0)
+    with page.page.expect_navigation():
+        page.page.evaluate(undo)
+    expect(talk.questions.last).to_contain_text("To be deleted")
+    expect(talk.answers.last).to_contain_text("an answer")
+    talk.menu("To be deleted", "Delete")
+    expect(talk.rows()).to_have_count(0)
+    with page.page.expect_navigation():
+        page.page.evaluate(undo)
+    talk.rows().first.click()
+    expect(talk.answers.last).to_contain_text("an answer")
+
+
 def test_the_draft_is_kept(stack, page, talk):
     """Of a new conversation and of an old one, through reloads and other conversations."""
     talk.box.fill("not sent yet")

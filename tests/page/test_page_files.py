@@ -209,22 +209,28 @@ def test_one_conversation_as_a_file(stack, page, talk, tmp_path):
     expect(other.page.get_by_role("dialog").get_by_role("img")).to_have_js_property("naturalWidth", 192)
 
 
+def chatgpt(title, *nodes):
+    """A conversation of ChatGPT's export: each node a role and the parts of its content."""
+    mapping = {"n0": {"id": "n0", "parent": None, "children": ["n1"], "message": None}}
+    for i, (role, *parts) in enumerate(nodes, 1):
+        mapping[f"n{i}"] = {"id": f"n{i}", "parent": f"n{i - 1}", "children": [f"n{i + 1}"] if i < len(nodes) else [], "message": {
+            "author": {"role": role}, "metadata": {"model_slug": "gpt-5"}, "content": {
+                "content_type": "text" if all(isinstance(p, str) for p in parts) else "multimodal_text", "parts": parts}}}
+    return {"title": title, "create_time": 1.7e9, "update_time": 1.7e9, "current_node": f"n{len(nodes)}", "mapping": mapping}
+
+
+def pointer(where):
+    return {"content_type": "image_asset_pointer", "asset_pointer": where, "width": 1, "height": 1}
+
+
 def test_an_archive_of_chatgpt(page, talk, tmp_path):
     """The ZIP file as people get it: conversations in two files, pictures and other things beside them."""
-    def chat(title, question, answer):
-        node = {"system": ("", ""), "q": ("user", question), "a": ("assistant", answer)}
-        keys = list(node)
-        return {"title": title, "create_time": 1.7e9, "update_time": 1.7e9, "current_node": "a", "mapping": {
-            k: {"id": k, "parent": keys[i - 1] if i else None, "children": keys[i + 1:i + 2],
-                "message": {"author": {"role": node[k][0]}, "content": {"content_type": "text", "parts": [node[k][1]]}, "metadata": {"model_slug": "gpt-5"}} if i else None}
-            for i, k in enumerate(keys)}}
-
     archive = tmp_path / "export.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
         z.writestr("user.json", '{"id": "user-1"}')
         z.writestr("chat.html", "<script>alert(1)</script>")
-        z.writestr("conversations-000.json", json.dumps([chat("Cheese", "Which cheese?", "A *soft* one.")]))
-        z.writestr("conversations-001.json", json.dumps([chat("Größe", "Wie groß?", "So groß."), {"mapping": {}}]))
+        z.writestr("conversations-000.json", json.dumps([chatgpt("Cheese", ("user", "Which cheese?"), ("assistant", "A *soft* one."))]))
+        z.writestr("conversations-001.json", json.dumps([chatgpt("Größe", ("user", "Wie groß?"), ("assistant", "So groß.")), {"mapping": {}}]))
         z.write(PICTURE, "file-1-picture.png", zipfile.ZIP_STORED)
     talk.press("Settings")
     page.page.get_by_role("dialog").locator("input[type=file]").set_input_files(archive)
@@ -235,3 +241,44 @@ def test_an_archive_of_chatgpt(page, talk, tmp_path):
     talk.rows().filter(has_text="Größe").click()
     expect(talk.questions.last).to_contain_text("Wie groß?")
     expect(talk.answers.last).to_contain_text("So groß.")
+
+
+def test_pictures_of_an_archive(stack, page, talk, tmp_path):
+    """They come with their messages, as if they had been pasted; where one is missing or none that stands in the text."""
+    conversation = chatgpt(
+        "Pictures", ("user", pointer("file-service://file-Wide"), pointer("sediment://file_0small"), "What are these?"), ("assistant", "Icons."),
+        ("user", pointer("file-service://file-Gone"), pointer("file-service://file-Text"), "And these?"), ("assistant", "Let me paint one."),
+        ("tool", pointer("sediment://file_0painted")), ("assistant", "There it is."))
+    archive = tmp_path / "export.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("conversations.json", json.dumps([conversation]))
+        z.writestr("file-Wide-wide.png", png(6000, 300, noise=2_000_000))
+        z.write(PICTURE, "user-abc/file_0small-sanitized.dat", zipfile.ZIP_STORED)
+        z.writestr("file-Text-words.png", "no picture")
+        z.write(PICTURE, "dalle-generations/file_0painted-a cat.webp")
+    talk.press("Settings")
+    page.page.get_by_role("dialog").locator("input[type=file]").set_input_files(archive)
+    expect(page.page.get_by_role("dialog").get_by_role("status")).to_contain_text("Conversations imported: 1.")
+    page.page.keyboard.press("Escape")
+    page.page.reload()
+    talk.rows().first.click()
+    first, second = talk.questions.first, talk.questions.last
+    expect(first.get_by_role("button", name=re.compile("^Show "))).to_have_count(2)
+    expect(second.get_by_role("button", name=re.compile("^Show "))).to_have_count(0)
+    expect(second).to_contain_text("[An image that was not imported]\n\n[An image that was not imported]\n\nAnd these?")
+    expect(talk.answers.last).to_contain_text("There it is.")
+    page.check_looks("painted")
+    talk.press("Show a cat.webp", within=talk.answers.last)
+    expect(page.page.get_by_role("dialog").get_by_role("img")).to_have_js_property("naturalWidth", 192)
+    page.page.keyboard.press("Escape")
+    page.page.get_by_role("button", name="Model: gpt-5").click()
+    page.page.get_by_role("option", name="fault").click()
+    model.says(stack, "seen", label="archive")
+    talk.asks("Look again")
+    heard = model.asked(stack, "archive", lambda r: r["end"])["body"]["messages"]
+    text, wide, small = heard[0]["content"]
+    assert text["text"] == "What are these?" and size_of(page.page, wide["image_url"]["url"]) == [2048, 102]
+    with open(PICTURE, "rb") as f:
+        assert base64.b64decode(small["image_url"]["url"].split(",")[1]) == f.read()
+    assert small["image_url"]["url"].startswith("data:image/png;")
+    assert [m["content"] for m in heard if m["role"] == "assistant"] == ["Icons.", "Let me paint one.\n\nThere it is."]

@@ -131,6 +131,70 @@ def test_what_stays_of_a_failure(stack, page, talk):
     expect(talk.answers).to_have_count(3)
 
 
+def at_once(tabs, name):
+    """Presses a button of the last answer in each tab, by a clock that all have: a hand is slower than the news from one to the other."""
+    at = time.time() * 1000 + 500
+    for t in tabs:
+        t.page.evaluate("""([at, name]) => setTimeout(() => [...document.querySelectorAll("article:last-of-type button")]
+            .find(b => b.textContent === name || b.ariaLabel === name).click(), at - Date.now())""", [at, name])
+
+
+def test_two_tabs_try_again_at_once(stack, page, talk):
+    """Each gets its answer, the slow one too, and both stay as versions in the place of the failure, in both tabs and after a reload."""
+    page.watch.expect(f"{FAILED}.*status of 503")
+    once(page.page, status=503, body=error("queue full"))
+    talk.ask("Which one?")
+    talk.ended("failed")
+    other = Talk(page.tab(page.page.url.removeprefix(page.url)))
+    other.ended("failed")
+    other.page.get_by_role("button", name="fault").first.wait_for()
+    quick = {"choices": [{"index": 0, "delta": {"content": "the quick one"}, "finish_reason": "stop"}]}
+    once(other.page, status=200, body=f"data: {json.dumps(quick)}\n\ndata: [DONE]\n\n", content_type="text/event-stream")
+    model.says(stack, *SLOW[:60])
+    slow = " ".join(f"w{i}" for i in range(60))
+    at_once((talk, other), "Try again")
+    for t in (talk, other):
+        expect(t.answers.last.get_by_role("group", name="Versions")).to_contain_text("/ 2")
+    page.page.wait_for_function("() => navigator.locks.query().then(x => x.held.length === 0)")
+    shown = talk.ended().locator(".md").text_content()
+    expect(other.ended().locator(".md")).to_have_text(shown)
+    other.page.close()
+    for reload in (False, True):
+        if reload:
+            talk.page.reload()
+        expect(talk.questions).to_have_count(1)
+        words = set()
+        for press in ("Previous version", "Next version"):
+            button = talk.page.get_by_role("button", name=press)
+            button.wait_for()
+            if button.is_enabled():
+                button.click()
+                expect(button).to_be_disabled()
+            words.add(talk.answers.last.locator(".md").text_content().strip())
+        assert words == {slow, "the quick one"}
+
+
+def test_two_tabs_go_on_at_once(stack, page, talk):
+    """One of them does, and the other shows it: nothing that was written is overwritten."""
+    model.says(stack, "The beginning ", (0.2, "of it"), (0.2, ""), at=2, do="error")
+    talk.ask("Tell")
+    talk.ended("cut")
+    other = Talk(page.tab(page.page.url.removeprefix(page.url)))
+    other.ended("cut")
+    other.page.get_by_role("button", name="fault").first.wait_for()
+    model.says(stack, *SLOW[:30])
+    before = sum(r.endswith("/v1/chat/completions") for r in page.watch.requests)
+    at_once((talk, other), "Continue")
+    whole = "The beginning of it" + "".join(f"w{i} " for i in range(30)).strip()
+    for t in (talk, other):
+        expect(t.ended().locator(".md")).to_have_text(whole)
+    page.page.wait_for_function("() => navigator.locks.query().then(x => x.held.length + x.pending.length === 0)")
+    assert sum(r.endswith("/v1/chat/completions") for r in page.watch.requests) == before + 1
+    talk.page.reload()
+    expect(talk.ended().locator(".md")).to_have_text(whole)
+    expect(talk.answers.last.get_by_role("group", name="Versions")).to_have_count(0)
+
+
 def test_words_in_every_language(visit, stack):
     """The words of a trouble are the reader's."""
     v = visit(stack.url, locale="de-DE")

@@ -1,9 +1,10 @@
 /** The fleet as the gateway tells it, once or as it changes, and invitations for machines. */
 import {createParser} from "eventsource-parser";
 import {type Ability, readAbilities} from "./models";
+import {pieces} from "./pieces";
 import {count, list, object, text} from "./read";
 import {ask, askJson} from "./request";
-import {Trouble, fromFetch} from "./trouble";
+import {Trouble} from "./trouble";
 
 export interface AgentModel {
     id: string;
@@ -114,39 +115,22 @@ export async function watchFleet(on: Watching, signal: AbortSignal): Promise<voi
     on.onBegin(Number.isFinite(date) ? date - Date.now() : 0);
     let data: string | undefined;
     const parser = createParser({onEvent: (e) => (data = e.data)});
-    const reader = res.body.getReader();
-    const decoder = new TextDecoder();
     let since = 0; // characters since the last whole event
-    try {
-        for (;;) {
-            let timer: ReturnType<typeof setTimeout> | undefined;
-            const silence = new Promise<never>((_, reject) => {
-                timer = setTimeout(() => reject(new Trouble("timeout")), SILENCE_MS);
-            });
-            const part = await Promise.race([reader.read(), silence]).finally(() => clearTimeout(timer));
-            signal.throwIfAborted();
-            if (part.done) return;
-            const piece = decoder.decode(part.value, {stream: true});
-            since += piece.length;
-            if (since > EVENT_MAX) throw new Trouble("alien");
-            parser.feed(piece);
-            if (data === undefined) continue;
-            // Of several that came at once only the last one counts.
-            let v: unknown;
-            try {
-                v = JSON.parse(data);
-            } catch {
-                throw new Trouble("alien");
-            }
-            data = undefined;
-            since = 0;
-            on.onFleet(readFleet(v));
+    for await (const piece of pieces(res.body, SILENCE_MS, signal)) {
+        since += piece.length;
+        if (since > EVENT_MAX) throw new Trouble("alien");
+        parser.feed(piece);
+        if (data === undefined) continue;
+        // Of several that came at once only the last one counts.
+        let v: unknown;
+        try {
+            v = JSON.parse(data);
+        } catch {
+            throw new Trouble("alien");
         }
-    } catch (e) {
-        signal.throwIfAborted();
-        throw fromFetch(e);
-    } finally {
-        void reader.cancel().catch(() => undefined);
+        data = undefined;
+        since = 0;
+        on.onFleet(readFleet(v));
     }
 }
 

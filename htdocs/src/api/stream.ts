@@ -1,7 +1,8 @@
 /** A chat's answer as it comes: OpenAI's events, and the gateway's comments about the time before them. */
 import {createParser} from "eventsource-parser";
+import {pieces} from "./pieces";
 import {ask, postJson, see} from "./request";
-import {Trouble, errorObject, fromFetch, kindOfCode} from "./trouble";
+import {Trouble, errorObject, kindOfCode} from "./trouble";
 
 /** Longer than any pause of the gateway, which sends a comment every 15 s. */
 const SILENCE_MS = 60_000;
@@ -100,32 +101,16 @@ export async function readStream(body: ReadableStream<Uint8Array>, on: (e: ChatE
             if (e) on(e);
         },
     });
-    const reader = body.getReader();
-    const decoder = new TextDecoder();
-    const stop = () => void reader.cancel().catch(() => undefined);
-    signal.addEventListener("abort", stop, {once: true});
     try {
-        while (!done && failure === undefined) {
-            let timer: ReturnType<typeof setTimeout> | undefined;
-            const silence = new Promise<never>((_, reject) => {
-                timer = setTimeout(() => reject(new Trouble("timeout")), SILENCE_MS);
-            });
-            const part = await Promise.race([reader.read(), silence]).finally(() => clearTimeout(timer));
-            signal.throwIfAborted();
-            if (part.done) break;
-            const text = decoder.decode(part.value, {stream: true});
-            since += text.length;
-            parser.feed(text);
+        for await (const piece of pieces(body, SILENCE_MS, signal)) {
+            since += piece.length;
+            parser.feed(piece);
+            if (done || failure !== undefined) break;
             if (since > EVENT_MAX) throw new Trouble("alien");
         }
     } catch (e) {
-        signal.throwIfAborted();
-        const t = fromFetch(e);
         // A network that fails in mid-answer cut it; what had come stays.
-        throw t instanceof Trouble && t.kind === "offline" ? new Trouble("cut", "") : t;
-    } finally {
-        signal.removeEventListener("abort", stop);
-        stop();
+        throw e instanceof Trouble && e.kind === "offline" ? new Trouble("cut", "") : e;
     }
     if (failure !== undefined) throw failure;
     if (!done && !finished) throw new Trouble(any ? "cut" : "empty");

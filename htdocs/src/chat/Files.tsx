@@ -1,4 +1,4 @@
-/** What was sent along with a question. */
+/** What was sent along with a question, and the pictures of an answer from elsewhere. */
 import {useEffect, useRef, useState} from "preact/hooks";
 import type {Attachment} from "../conversations/types";
 import {bytes, t} from "../i18n";

@@ -182,6 +182,7 @@ function Answer({m, place}: {m: Data; place: Place}) {
             <h2 class="unseen">{t("message.answer")}</h2>
             <Reasoning m={m} />
             {streaming && !m.text && !m.reasoning && <Waiting id={m.id} model={m.model} />}
+            <Files files={m.files} />
             {m.text && <Markdown text={m.text} streaming={streaming} />}
             <Calls calls={m.calls} />
             <TroubleBox m={m} last={place.last} />

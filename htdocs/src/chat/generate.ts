@@ -47,7 +47,7 @@ const blank = (c: Conversation, parent: string, role: Message["role"]): Message 
 });
 
 /** Did nothing come at all? */
-const isBlank = (m: Message): boolean => m.text === "" && m.reasoning === "" && m.calls.length === 0;
+const isBlank = (m: Message): boolean => m.text === "" && m.reasoning === "" && m.calls.length === 0 && m.files.length === 0;
 
 /** A frame of the screen; where nothing is painted because the tab is hidden, a moment. */
 function frame(run: () => void): void {
@@ -151,6 +151,12 @@ class Writer {
         });
     }
 
+    /** Another tab writes it: not a word of it is ours. */
+    leave(): void {
+        this.closed = true;
+        setRunning(this.message.id, null);
+    }
+
     end(change: Partial<Message>): void {
         this.closed = true;
         this.thought();
@@ -173,8 +179,9 @@ function failure(e: unknown, m: Message): Partial<Message> {
     };
 }
 
-/** Writes m, the end of path, until it is whole, stopped or cut. Never throws. */
-async function write(c: Conversation, m: Message, path: Message[]): Promise<void> {
+/** Writes m, the end of path, until it is whole, stopped or cut; where another tab writes it already, nothing. began is called before the
+ *  first word. Never throws. */
+async function write(c: Conversation, m: Message, path: Message[], began = () => {}): Promise<void> {
     const abort = new AbortController();
     const w = new Writer(m, () => abort.abort());
     store.writing.add(m.id);
@@ -182,7 +189,8 @@ async function write(c: Conversation, m: Message, path: Message[]): Promise<void
     const going = () => leave(w.message);
     addEventListener("pagehide", going);
     try {
-        await asWriter(m.id, async () => {
+        const mine = await asWriter(m.id, async () => {
+            began();
             try {
                 const request = await chatRequest(c, m.model, path, filesFor);
                 await streamChat(request, w.on, abort.signal);
@@ -191,6 +199,7 @@ async function write(c: Conversation, m: Message, path: Message[]): Promise<void
                 w.end(abort.signal.aborted ? {state: "stopped"} : failure(e, w.message));
             }
         });
+        if (!mine) w.leave();
     } finally {
         removeEventListener("pagehide", going);
         store.writing.delete(m.id);
@@ -222,17 +231,14 @@ const pathBefore = (id: string): Message[] => {
 };
 
 /** Another answer to the same question. It takes the place of one with nothing in it from which nothing followed: nobody looks for
- *  that one again. Every other one stays as a version. */
+ *  that one again. Every other one stays as a version. It never takes a name over: another tab may try again at the same moment. */
 export async function regenerate(m: Message, model: string): Promise<void> {
     const c = store.current.peek();
     const a = answerTo(c, m.role === "user" ? m.id : m.parent, model);
     const path = pathBefore(a.parent);
     const replaces = m.role === "assistant" && m.state !== "streaming" && isBlank(m) && ![...store.messages.peek().values()].some((x) => x.parent === m.id);
-    if (replaces) {
-        Object.assign(a, {id: m.id, created: m.created});
-        store.update(a);
-        store.change(c.id, {updated: Date.now()});
-    } else await store.add([a]);
+    if (replaces) a.created = m.created;
+    await store.add([a], [], replaces ? [m.id] : []);
     await write({...c, model}, a, path);
 }
 
@@ -242,6 +248,5 @@ export async function goOn(m: Message, model: string): Promise<void> {
     const {trouble: _, ...rest} = m;
     const next: Message = {...rest, state: "streaming", finish: "", model, stats: {}, touched: Date.now()};
     const path = pathBefore(m.id);
-    store.update(next);
-    await write({...c, model}, next, path);
+    await write({...c, model}, next, path, () => store.update(next));
 }

@@ -70,14 +70,15 @@ export const changeConversation = (id: string, change: Partial<Conversation>): P
         return after;
     });
 
-/** All or nothing. */
-export const putAll = (conversations: Conversation[], messages: Message[], files: StoredFile[] = []): Promise<void> =>
+/** All or nothing; gone are messages that go as these come. */
+export const putAll = (conversations: Conversation[], messages: Message[], files: StoredFile[] = [], gone: string[] = []): Promise<void> =>
     write(async (d) => {
         const tx = d.transaction(["conversations", "messages", "files"], "readwrite");
         await Promise.all([
             ...conversations.map((c) => tx.objectStore("conversations").put(c)),
             ...messages.map((m) => tx.objectStore("messages").put(m)),
             ...files.map((f) => tx.objectStore("files").put(f)),
+            ...gone.map((id) => tx.objectStore("messages").delete(id)),
             tx.done,
         ]);
     });

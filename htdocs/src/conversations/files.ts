@@ -5,7 +5,7 @@ import {newId} from "../ui/id";
 import {attachment} from "./base64";
 import {type Fields, clean, list, num, obj, str} from "./fields";
 import {type Node, plant} from "./plant";
-import {readOpenai} from "./openai";
+import {type Pictures, readOpenai} from "./openai";
 import {readOpenWebui} from "./openwebui";
 import {newestLeaf, titleOf} from "./tree";
 import type {Conversation, Message, MessageState, Preset, Stats, StoredFile, ToolCall} from "./types";
@@ -130,11 +130,13 @@ function readOwn(v: unknown): Draft | Skip {
     };
 }
 
-const readers: Record<Form, (v: unknown) => Draft | Skip> = {own: readOwn, openai: readOpenai, "open-webui": readOpenWebui};
+const readers: Record<Form, (v: unknown, pictures: Pictures) => Draft | Skip> = {own: readOwn, openai: readOpenai, "open-webui": readOpenWebui};
+
+const none: Pictures = {found: new Map(), missing: ""};
 
 /** One conversation of a file, with new names throughout; or why not. */
-export function convert(form: Form, entry: unknown, now = Date.now()): Taken | Skip {
-    const d = readers[form](entry);
+export function convert(form: Form, entry: unknown, now = Date.now(), pictures = none): Taken | Skip {
+    const d = readers[form](entry, pictures);
     if (typeof d === "string") return d;
     if (d.nodes.length > MESSAGES_MAX * 4) return "too-long";
     const {messages, files, ids} = plant(d.nodes, now);

@@ -4,7 +4,7 @@ import {toast} from "../ui/toasts";
 import {newId} from "../ui/id";
 import {t} from "../i18n";
 import * as db from "./db";
-import {forgetChange, leaveChange, takeChanges, takeLeft} from "./left";
+import {forgetChange, forgetUndone, leaveChange, leaveUndone, takeChanges, takeLeft, takeUndone} from "./left";
 import {hasWriter, listen, tell} from "./tabs";
 import {type Messages, newestLeaf, pathTo, subtree, titleOf} from "./tree";
 import type {Conversation, Message, StoredFile} from "./types";
@@ -148,6 +148,17 @@ const adding = new Set<string>();
 /** Messages that this tab writes at the moment: chat/generate.ts adds and removes. */
 export const writing = new Set<string>();
 
+/** Another tab changed it. What is changed here while it is read is not in what was read: then it is read again. */
+async function readConversation(id: string): Promise<void> {
+    for (;;) {
+        const before = byId.peek().get(id);
+        const c = await db.getConversation(id);
+        if (byId.peek().get(id) !== before) continue;
+        if (c) setLocal(c);
+        return;
+    }
+}
+
 const DELETED_KEEP_MS = 60_000;
 
 export async function start(): Promise<void> {
@@ -157,6 +168,8 @@ export async function start(): Promise<void> {
         const gone = all.filter((c) => c.deleted && Date.now() - c.deleted > DELETED_KEEP_MS);
         for (const c of gone) await keep(db.dropConversation(c.id));
         byId.value = new Map(all.filter((c) => !gone.includes(c)).map((c) => [c.id, c]));
+        const undone = takeUndone().filter((m) => isKept(m.conversation));
+        if (undone.length > 0) await keep(db.putAll([], undone));
     } catch (e) {
         console.error(e);
         storageTrouble.value = "none";
@@ -166,7 +179,7 @@ export async function start(): Promise<void> {
         else if (news.what === "messages") {
             if (news.id === currentId.peek()) void loadMessages(news.id);
         } else {
-            void db.getConversation(news.id).then((c) => c && setLocal(c));
+            void readConversation(news.id);
         }
     });
     ready.value = true;
@@ -198,8 +211,8 @@ export function change(id: string, what: Partial<Conversation>): void {
     });
 }
 
-/** Puts messages on the end of the current branch and keeps them; the first one makes the conversation real. */
-export async function add(added: Message[], files: StoredFile[] = []): Promise<boolean> {
+/** Puts messages on the end of the current branch and keeps them; the first one makes the conversation real. gone go as they come. */
+export async function add(added: Message[], files: StoredFile[] = [], gone: string[] = []): Promise<boolean> {
     const last = added[added.length - 1];
     if (!last) return true;
     const known = byId.peek().get(last.conversation);
@@ -212,10 +225,12 @@ export async function add(added: Message[], files: StoredFile[] = []): Promise<b
         currentId.value = c.id;
         const all = new Map(messages.peek());
         for (const m of added) all.set(m.id, m);
+        for (const id of gone) all.delete(id);
         messages.value = all;
     });
+    forgetUnkept((m) => gone.includes(m.id));
     for (const m of added) adding.add(m.id);
-    const good = await keep(db.putAll([c], added, files));
+    const good = await keep(db.putAll([c], added, files, gone));
     for (const m of added) adding.delete(m.id);
     if (!good) {
         // An answer may have grown meanwhile.
@@ -265,7 +280,11 @@ export function removeMessage(id: string): void {
         run: () => {
             if (currentId.peek() === conversation) messages.value = new Map([...messages.peek(), ...kept.map((x) => [x.id, x] as const)]);
             change(conversation, {leaf});
-            void keep(db.putAll([], kept)).then(() => tell({what: "messages", id: conversation}));
+            leaveUndone(id, kept);
+            void keep(db.putAll([], kept)).then((good) => {
+                if (good) forgetUndone(id);
+                tell({what: "messages", id: conversation});
+            });
         },
     });
 }

@@ -17,10 +17,16 @@ const nameOf = (message: string) => `dgon-message-${message}`;
 /** Without locks (plain http): an answer that no tab has written for so long is nobody's. */
 const ORPHAN_MS = 5000;
 
-/** Runs work as the only writer of a message. The browser gives the lock back when the tab goes, however it goes. */
-export async function asWriter(message: string, work: () => Promise<void>): Promise<void> {
-    if (!navigator.locks) return work();
-    await navigator.locks.request(nameOf(message), work);
+/** Runs work as the only writer of a message; false: somebody else is. The browser gives the lock back when the tab goes, however it goes. */
+export async function asWriter(message: string, work: () => Promise<void>): Promise<boolean> {
+    if (navigator.locks) {
+        return navigator.locks.request(nameOf(message), {ifAvailable: true}, async (lock) => {
+            if (lock) await work();
+            return lock !== null;
+        });
+    }
+    await work();
+    return true;
 }
 
 /** Is another tab, or this one, writing the message? touched: when it was last written. */

@@ -5,6 +5,8 @@ import {toast} from "../ui/toasts";
 import {toBase64} from "./base64";
 import * as db from "./db";
 import {CONVERSATIONS_MAX, FILE_MAX, type Skip, type Taken, convert, fileName, ownEntry, ownHead, ownTail, recognize, toMarkdown} from "./files";
+import type {Picture} from "./openai";
+import {picturesIn} from "./pictures";
 import * as store from "./store";
 import {pathTo} from "./tree";
 import {ZipTrouble, entries, isZip, unpack, wanted} from "./zip";
@@ -82,8 +84,12 @@ const pause = (): Promise<void> => new Promise((done) => setTimeout(done));
 
 type Refusal = "" | "file.notJson" | "file.unknown" | "file.full";
 
+type Find = (conversation: unknown) => Promise<ReadonlyMap<string, Picture>>;
+/** A file alone has none beside it. */
+const nowhere: Find = async () => new Map<string, Picture>();
+
 /** Takes what can be taken into the database; what stays out is counted by its reason. */
-async function takeAll(text: string, out: Outcome): Promise<Refusal> {
+async function takeAll(text: string, out: Outcome, find = nowhere): Promise<Refusal> {
     let parsed: ReturnType<typeof recognize>;
     try {
         parsed = recognize(JSON.parse(text));
@@ -105,7 +111,7 @@ async function takeAll(text: string, out: Outcome): Promise<Refusal> {
         return good;
     };
     for (const e of parsed.entries.slice(0, CONVERSATIONS_MAX)) {
-        const got = convert(parsed.form, e);
+        const got = convert(parsed.form, e, undefined, {found: await find(e), missing: t("file.picture")});
         if (typeof got === "string") {
             skip(got);
             continue;
@@ -137,15 +143,17 @@ function report(out: Outcome): string {
     return words.join(" ");
 }
 
-/** The conversations of an archive. All its files together may be as large as one. A file of other things is nothing to tell of. */
+/** The conversations of an archive. All its files of them together may be as large as one. A file of other things is nothing to tell of. */
 async function takeZip(f: File, out: Outcome): Promise<string> {
     let room = FILE_MAX;
     let found = false;
     try {
-        for (const e of wanted(await entries(f)).slice(0, ENTRIES_MAX)) {
+        const all = await entries(f);
+        const find = picturesIn(f, all);
+        for (const e of wanted(all).slice(0, ENTRIES_MAX)) {
             const {text, bytes} = await unpack(f, e, room);
             room -= bytes;
-            const refused = await takeAll(text, out);
+            const refused = await takeAll(text, out, find);
             if (refused === "file.full") return t(refused);
             found ||= refused === "";
         }

@@ -1,5 +1,5 @@
 /** Reads ZIP archives, as OpenAI's export is one. Only the directory and the wanted files are read, so that an archive of many
- *  gigabytes of pictures costs nothing. The browser inflates; what an archive says of itself is hostile until it is checked. */
+ *  gigabytes is never in memory. The browser inflates; what an archive says of itself is hostile until it is checked. */
 
 /** More than any directory of a hundred thousand files. */
 const DIRECTORY_MAX = 16 * 1024 * 1024;
@@ -101,8 +101,8 @@ export async function entries(file: Blob): Promise<Entry[]> {
     return out;
 }
 
-/** One file as text of at most `most` bytes. However small the archive says it is: it is counted as it comes. Throws a ZipTrouble. */
-export async function unpack(file: Blob, e: Entry, most: number): Promise<{text: string; bytes: number}> {
+/** One file, of at most `most` bytes. However small the archive says it is: it is counted as it comes. Throws a ZipTrouble. */
+async function* contents(file: Blob, e: Entry, most: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     if (e.encrypted || (e.method !== STORED && e.method !== DEFLATED)) throw damaged();
     if (e.size > most) throw new ZipTrouble("too-large");
     const head = await view(file, e.at, LOCAL);
@@ -110,10 +110,7 @@ export async function unpack(file: Blob, e: Entry, most: number): Promise<{text:
     const from = e.at + LOCAL + u16(head, 26) + u16(head, 28);
     if (from + e.packed > file.size) throw damaged();
     const packed = file.slice(from, from + e.packed).stream();
-    const stream: ReadableStream<Uint8Array> = e.method === STORED ? packed : packed.pipeThrough(new DecompressionStream("deflate-raw"));
-    const reader = stream.getReader();
-    const decoder = new TextDecoder();
-    const parts: string[] = [];
+    const reader = (e.method === STORED ? packed : packed.pipeThrough(new DecompressionStream("deflate-raw"))).getReader();
     let bytes = 0;
     try {
         for (;;) {
@@ -121,7 +118,7 @@ export async function unpack(file: Blob, e: Entry, most: number): Promise<{text:
             if (part.done) break;
             bytes += part.value.length;
             if (bytes > e.size) throw damaged();
-            parts.push(decoder.decode(part.value, {stream: true}));
+            yield part.value;
         }
     } catch {
         throw damaged();
@@ -129,11 +126,23 @@ export async function unpack(file: Blob, e: Entry, most: number): Promise<{text:
         void reader.cancel().catch(() => undefined);
     }
     if (bytes !== e.size) throw damaged();
-    parts.push(decoder.decode());
-    return {text: parts.join(""), bytes};
 }
 
-const base = (name: string): string => name.slice(name.lastIndexOf("/") + 1);
+export async function unpack(file: Blob, e: Entry, most: number): Promise<{text: string; bytes: number}> {
+    const decoder = new TextDecoder();
+    const parts: string[] = [];
+    for await (const part of contents(file, e, most)) parts.push(decoder.decode(part, {stream: true}));
+    parts.push(decoder.decode());
+    return {text: parts.join(""), bytes: e.size};
+}
+
+export async function unpackBlob(file: Blob, e: Entry, most: number): Promise<Blob> {
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    for await (const part of contents(file, e, most)) parts.push(part);
+    return new Blob(parts);
+}
+
+export const base = (name: string): string => name.slice(name.lastIndexOf("/") + 1);
 
 /** The files that may hold conversations: OpenAI's by their name, in one piece or several; where there is none, every JSON file. */
 export function wanted(all: readonly Entry[]): Entry[] {

@@ -19,7 +19,7 @@ export function Fleet() {
         const ends = [watch(), tick(), announce()];
         return () => ends.forEach((end) => end());
     }, []);
-    const f = fleet.value;
+    const f = link.value === "refused" ? null : fleet.value;
     const add = (kind: "plain" | "primary") => (
         <Button kind={kind} icon="plus" onClick={() => (joining.value = true)}>
             {t("fleet.join")}
@@ -31,11 +31,11 @@ export function Fleet() {
                 <header class="fleet-head">
                     <div>
                         <h1>{t("fleet.title")}</h1>
-                        {f && link.value !== "refused" && <p class="fleet-headline">{headline(f)}</p>}
+                        {f && <p class="fleet-headline">{headline(f)}</p>}
                     </div>
-                    {f && f.agents.length > 0 && link.value !== "refused" && add("plain")}
+                    {f && f.agents.length > 0 && add("plain")}
                 </header>
-                {link.value === "refused" ? <Refused /> : f ? <Shown f={f} add={add("primary")} /> : <Nothing />}
+                {f ? <Shown f={f} add={add("primary")} /> : <Nothing />}
             </div>
             {joining.value && <JoinDialog onClose={() => (joining.value = false)} />}
         </div>
@@ -108,29 +108,21 @@ function Empty({children}: {children: preact.ComponentChildren}) {
     );
 }
 
-/** Before the first news. */
+/** Before the first news, and where there will be none. */
 function Nothing() {
     if (!why.value) return <p class="fleet-loading">{t("fleet.loading")}</p>;
+    const refused = link.value === "refused";
     const words = refusal(why.value);
     return (
         <section class="fleet-note">
-            <Icon name="warning" size={40} />
+            <Icon name={refused ? "info" : "warning"} size={40} />
             <h2>{words.title}</h2>
             <p>{words.text}</p>
-        </section>
-    );
-}
-
-function Refused() {
-    const words = refusal(why.value);
-    return (
-        <section class="fleet-note">
-            <Icon name="info" size={40} />
-            <h2>{words.title}</h2>
-            <p>{words.text}</p>
-            <Button kind="plain" icon="retry" onClick={again}>
-                {t("app.retry")}
-            </Button>
+            {refused && (
+                <Button kind="plain" icon="retry" onClick={again}>
+                    {t("app.retry")}
+                </Button>
+            )}
         </section>
     );
 }

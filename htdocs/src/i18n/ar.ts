@@ -110,6 +110,7 @@ export const ar: Partial<Words> = {
     "file.attachment": "ملف",
     "file.imported": "عدد المحادثات المستوردة: {n}.",
     "file.importedPresets": "عدد الإعدادات المستوردة: {n}.",
+    "file.picture": "[صورة لم تُستورد]",
     "file.skipped": "تم تجاوز: {n} ({why}).",
     "file.skip.empty": "بلا رسائل",
     "file.skip.damaged": "تالفة",

@@ -110,6 +110,7 @@ export const de: Partial<Words> = {
     "file.attachment": "Datei",
     "file.imported": "Importierte Unterhaltungen: {n}.",
     "file.importedPresets": "Importierte Vorlagen: {n}.",
+    "file.picture": "[Ein Bild, das nicht importiert wurde]",
     "file.skipped": "Ausgelassen: {n} ({why}).",
     "file.skip.empty": "ohne Nachrichten",
     "file.skip.damaged": "beschädigt",

@@ -109,6 +109,7 @@ export const en = {
     "file.attachment": "File",
     "file.imported": "Conversations imported: {n}.",
     "file.importedPresets": "Presets imported: {n}.",
+    "file.picture": "[An image that was not imported]",
     "file.skipped": "Left out: {n} ({why}).",
     "file.skip.empty": "no messages",
     "file.skip.damaged": "damaged",

@@ -110,6 +110,7 @@ export const fr: Partial<Words> = {
     "file.attachment": "Fichier",
     "file.imported": "Conversations importées : {n}.",
     "file.importedPresets": "Préréglages importés : {n}.",
+    "file.picture": "[Une image qui n’a pas été importée]",
     "file.skipped": "Laissées de côté : {n} ({why}).",
     "file.skip.empty": "sans message",
     "file.skip.damaged": "endommagée",
