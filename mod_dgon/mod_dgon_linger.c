@@ -8,6 +8,7 @@
 #include "mod_dgon_private.h"
 
 #include <http_protocol.h>
+#include <http_request.h>
 #include <util_filter.h>
 
 #include <stdbool.h>
