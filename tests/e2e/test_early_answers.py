@@ -28,7 +28,7 @@ DgonPass POST /open/*
 SIZE = 2_000_000
 # path: (its status, the length that the request states)
 EARLY = {"/v1/completions": (401, 5000), "/v1/chat/completions": (413, SIZE), "/v1/responses": (413, SIZE), "/v1/nothing": (404, 5000)}
-ALL = EARLY | {"/open/x?early=1": (413, 500_000)}  # a backend's own, once it had some of the body
+ALL = EARLY | {"/open/x?early=linger": (413, 500_000)}  # a backend's own, once it had some of the body
 
 
 @pytest.fixture(scope="module")
