@@ -263,6 +263,26 @@ def test_still(stack, visit):
     assert moving["no-preference"] > 0 and moving["reduce"] == 0, moving
 
 
+def test_typing_ahead(page, hands):
+    """Ctrl+K and words at once, while the palette's code is on its way: they are the palette's, not the message's."""
+    ways = []
+    page.page.route("**/PaletteDialog*.js", lambda way: ways.append(way))
+    expect(hands.box).to_be_focused()
+    hands.key("Control+k").type("machinex").key("Backspace")
+    assert len(ways) == 1 and page.page.get_by_role("dialog").count() == 0
+    ways[0].continue_()
+    find = page.page.get_by_role("combobox", name="Search")
+    expect(find).to_be_focused()
+    expect(find).to_have_value("machine")
+    expect(hands.box).to_have_value("")
+    hands.type("s").key("Enter")
+    expect(page.page).to_have_url(re.compile("#/fleet"))
+    # Given up before it came: nothing opens, and nothing is left for the next time.
+    hands.key("Control+k", "Escape")
+    hands.palette()
+    expect(find).to_have_value("")
+
+
 def test_what_is_heard(stack, page, hands):
     """300 tokens are a few announcements, not 300."""
     page.page.evaluate("""() => {

@@ -9,7 +9,7 @@ import {t} from "../i18n";
 import {Dialog} from "../ui/Dialog";
 import {Icon, type IconName} from "../ui/Icon";
 import {Keys} from "./Keys";
-import {paletteOpen} from "./Palette";
+import {paletteOpen, takeTyped} from "./Palette";
 import {type Command, can, commands, recentCommands, runCommand} from "./commands";
 import {type Piece, best, excerpt, mark, wordsOf} from "./find";
 import {go} from "./route";
@@ -130,6 +130,7 @@ export function PaletteDialog() {
     const text = useSignal("");
     const at = useSignal(0);
     const list = useRef<HTMLDivElement>(null);
+    useEffect(() => void (text.value = takeTyped()), []);
     const {found, searching} = useFound(text.value);
     const groups = groupsFor(text.value, found);
     const entries = groups.flatMap((g) => g.entries);
@@ -174,6 +175,7 @@ export function PaletteDialog() {
                         spellcheck={false}
                         dir="auto"
                         maxLength={200}
+                        value={text.value}
                         onInput={(e) => {
                             text.value = e.currentTarget.value;
                             at.value = 0;
