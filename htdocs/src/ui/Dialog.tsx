@@ -30,6 +30,7 @@ export function Dialog({title, onClose, children, actions, wide, bare}: Props) {
             class={`dialog${wide ? " dialog-wide" : ""}${bare ? " dialog-bare" : ""}`}
             aria-label={title}
             onCancel={(e) => {
+                if (e.target !== ref.current) return; // a file chooser inside that was given up
                 e.preventDefault();
                 onClose();
             }}
