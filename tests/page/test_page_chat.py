@@ -2,19 +2,12 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 import model
 from talk import Talk
 
 SLOW = [(0.03, f"w{i} ") for i in range(200)]
-
-
-@pytest.fixture
-def talk(stack, page):
-    yield Talk(page.page)
-    model.obeys(stack)
 
 
 def test_the_answer_grows(stack, page, talk):

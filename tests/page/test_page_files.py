@@ -6,7 +6,6 @@ import re
 import zipfile
 import zlib
 
-import pytest
 from playwright.sync_api import expect
 
 import model
@@ -14,12 +13,6 @@ from talk import Talk
 
 PICTURE = "htdocs/public/icon-192.png"
 CHIPS = "Files for this message"
-
-
-@pytest.fixture
-def talk(stack, page):
-    yield Talk(page.page)
-    model.obeys(stack)
 
 
 def drop(page, *files):

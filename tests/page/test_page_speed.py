@@ -5,7 +5,6 @@ import pytest
 from playwright.sync_api import expect
 
 import model
-from talk import Talk
 
 RATE = 200  # tokens a second
 SECONDS = 8
@@ -61,12 +60,6 @@ def p(values, percent):
 
 def line(values):
     return f"n={len(values)} p50={p(values, 50):.1f} p95={p(values, 95):.1f} p99={p(values, 99):.1f} max={max(values, default=0):.1f} ms"
-
-
-@pytest.fixture
-def talk(stack, page):
-    yield Talk(page.page)
-    model.obeys(stack)
 
 
 # Long tasks; the time from a key to the end of the frame after it; the time from a piece of the stream in the page's hands to the end of

@@ -12,6 +12,8 @@ import pytest
 
 import browser
 import env
+import model
+from talk import Talk
 
 SHOTS = env.TOP / "build" / "page"
 AXE = env.TOP / "htdocs" / "node_modules" / "axe-core" / "axe.min.js"
@@ -151,3 +153,10 @@ def visit(chromium):
 def page(stack, visit):
     """The page of the module's stack in a fresh browser: a Visit."""
     return visit(stack.url)
+
+
+@pytest.fixture
+def talk(stack, page):
+    """What a person does with that page. The model does again what it is asked afterwards."""
+    yield Talk(page.page)
+    model.obeys(stack)
