@@ -7,13 +7,15 @@
 
 #include <libwebsockets.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #define EVENTS_MAX 256
-#define STAY_MS    50                  /* then libwebsockets looks at its timers */
+#define LOOK_MS    50                  /* between two looks of libwebsockets at its timers */
+#define STAY_MS    1000                /* without an event; then libwebsockets waits */
 #define LINK       (UINT64_C(1) << 32) /* beside the descriptor in an epoll event: a link's */
 
 struct agent_loop {
@@ -55,38 +57,54 @@ static void handle(agent_loop *l, int fd, uint32_t events)
     }
 }
 
-/* While tokens are all there is, the agent waits here for the next ones: the way out and in through
- * libwebsockets' own wait costs two more system calls a token. */
+/* An open link's socket has something: libwebsockets reads it, and what TLS holds behind it. */
+static void serve_link(agent_loop *l, int fd, uint32_t events)
+{
+    short bits = (short)(((events & EPOLLIN) != 0 ? POLLIN : 0) |
+                         ((events & (EPOLLERR | EPOLLHUP)) != 0 ? POLLHUP : 0));
+    struct lws_pollfd p = {.fd = fd, .events = POLLIN, .revents = bits};
+    (void)lws_service_fd(l->lws, &p);
+    while (lws_service_adjust_timeout(l->lws, 1, 0) == 0 && lws_service(l->lws, -1) >= 0)
+        ;
+}
+
+/* While jobs come and tokens flow the agent waits here for the next ones: the way out and in
+ * through libwebsockets' own wait costs two more system calls each time. */
 static void read_events(agent_loop *l)
 {
     struct epoll_event ev[EVENTS_MAX];
-    uint64_t until = agent_os_now_ms() + STAY_MS;
+    uint64_t now = agent_os_now_ms(), busy = now, look = now + LOOK_MS;
     bool stay = true;
-    for (int wait = 0; stay; wait = STAY_MS) {
+    for (int wait = 0; stay; wait = LOOK_MS) {
         int n = epoll_wait(l->ep, ev, EVENTS_MAX, wait);
-        stay = n > 0;
         for (int i = 0; i < n; i++) {
             if ((ev[i].data.u64 & LINK) != 0) {
-                stay = false;
+                serve_link(l, (int)(uint32_t)ev[i].data.u64, ev[i].events);
             } else {
                 handle(l, (int)ev[i].data.u64, ev[i].events);
             }
         }
+        now = agent_os_now_ms();
+        busy = n > 0 ? now : busy;
+        if (now >= look) {
+            look = now + LOOK_MS;
+            (void)lws_service(l->lws, -1);
+        }
         l->on.on_settle(l->user);
         agent_timers_arm(l->timers);
-        stay = stay && !l->stop && l->on.is_settled(l->user) && agent_os_now_ms() < until;
+        stay = !l->stop && now < busy + STAY_MS && l->on.is_settled(l->user);
     }
 }
 
+/* libwebsockets' wait has told of the descriptor in which ours are. */
 static int on_epoll(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
+    (void)wsi;
+    (void)reason;
     (void)user;
     (void)in;
     (void)len;
-    if (reason == LWS_CALLBACK_RAW_RX_FILE) {
-        read_events(lws_context_user(lws_get_context(wsi)));
-    }
     return 0;
 }
 
@@ -162,8 +180,7 @@ void agent_loop_run(agent_loop *l)
 {
     dgon_slice_short();
     do {
-        l->on.on_settle(l->user);
-        agent_timers_arm(l->timers);
+        read_events(l);
     } while (!l->stop && lws_service(l->lws, 0) >= 0);
 }
 

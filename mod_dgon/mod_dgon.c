@@ -20,6 +20,7 @@
 #include "mod_dgon_shm.h"
 #include "mod_dgon_status.h"
 #include "mod_dgon_tally.h"
+#include "mod_dgon_walk.h"
 
 #include <ap_mpm.h>
 #include <http_core.h>
@@ -82,6 +83,7 @@ static void register_hooks(apr_pool_t *p)
     mod_dgon_restart_register();
     mod_dgon_status_register();
     mod_dgon_tally_register();
+    mod_dgon_walk_register();
 }
 
 module AP_MODULE_DECLARE_DATA dgon_module = {

@@ -45,11 +45,12 @@ void mod_dgon_tally_error(request_rec *r, const dgon_error *e)
 
 /* ---- for httpd's logs ---- */
 
-/* One value under both names: %{dgon-model}n and %{DGON_MODEL}e. */
+/* One value under both names: %{dgon-model}n and %{DGON_MODEL}e. Each is told once, so nobody needs
+ * to look whether it stands there. */
 static void tell(request_rec *r, const char *note, const char *variable, const char *value)
 {
-    apr_table_setn(r->notes, note, value);
-    apr_table_setn(r->subprocess_env, variable, value);
+    apr_table_addn(r->notes, note, value);
+    apr_table_addn(r->subprocess_env, variable, value);
 }
 
 static void tell_number(request_rec *r, const char *note, const char *variable, int64_t n)

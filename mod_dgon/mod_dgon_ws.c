@@ -1,5 +1,7 @@
 #include "mod_dgon_ws.h"
 
+#include "dgon/frame.h"
+
 #include <http_protocol.h>
 #include <http_ssl.h>
 #include <util_filter.h>
@@ -18,13 +20,18 @@ struct mod_dgon_ws {
     wslay_event_context_ptr ctx;
     mod_dgon_ws_message fn;
     void *user;
-    const char *in; /* of the bucket being read */
+    const unsigned char *in; /* what wslay is given of the frame that is read */
     size_t in_len;
+    uint64_t rest;                           /* of a frame that wslay has begun */
+    bool in_parts;                           /* a message of several frames has begun */
+    unsigned char head[DGON_FRAME_HEAD_MAX]; /* too little of one to know its length */
+    size_t head_len, message_max;
     dgon_buf *out;
     size_t bytes_left; /* that are read at all; 0: any number */
     bool heard, stopped;
+    bool plain;
     bool direct;            /* plain, and httpd's filters have been emptied: read from the socket */
-    unsigned char *scratch; /* READ_MAX bytes for that */
+    unsigned char *scratch; /* READ_MAX bytes to read into */
     apr_bucket_brigade *bb, *in_bb;
 };
 
@@ -82,17 +89,21 @@ static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t 
     return (ssize_t)n;
 }
 
+static void hand_on(mod_dgon_ws *ws, bool text, const unsigned char *p, size_t n)
+{
+    if (!ws->fn(ws->user, text, p, n)) {
+        ws->stopped = true;
+        wslay_event_shutdown_read(ws->ctx);
+    }
+}
+
 static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg,
                        void *user)
 {
     mod_dgon_ws *ws = user;
     (void)ctx;
-    if (ws->stopped || wslay_is_ctrl_frame(arg->opcode))
-        return;
-    if (!ws->fn(ws->user, arg->opcode == WSLAY_TEXT_FRAME, arg->msg, arg->msg_length)) {
-        ws->stopped = true;
-        wslay_event_shutdown_read(ctx);
-    }
+    if (!ws->stopped && !wslay_is_ctrl_frame(arg->opcode))
+        hand_on(ws, arg->opcode == WSLAY_TEXT_FRAME, arg->msg, arg->msg_length);
 }
 
 mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_message fn, void *user)
@@ -112,15 +123,16 @@ mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_messa
         free(ws);
         return NULL;
     }
-    if (!ap_ssl_conn_is_ssl(mc->c))
-        ws->scratch = mc->engine->in;
-    wslay_event_config_set_max_recv_msg_length(ws->ctx, max);
+    ws->plain = !ap_ssl_conn_is_ssl(mc->c);
+    ws->scratch = mc->engine->in;
+    mod_dgon_ws_limit(ws, max, 0);
     return ws;
 }
 
 void mod_dgon_ws_limit(mod_dgon_ws *ws, size_t message, size_t bytes)
 {
     wslay_event_config_set_max_recv_msg_length(ws->ctx, message);
+    ws->message_max = message;
     ws->bytes_left = bytes;
 }
 
@@ -130,18 +142,84 @@ void mod_dgon_ws_destroy(mod_dgon_ws *ws)
     free(ws);
 }
 
-static bool take(mod_dgon_ws *ws, const void *p, size_t n)
+/* The next n bytes of a frame. */
+static bool give_wslay(mod_dgon_ws *ws, const unsigned char *p, size_t n)
+{
+    bool ok = true;
+    ws->rest -= n;
+    ws->in = p;
+    ws->in_len = n;
+    while (ok && ws->in_len > 0 && !ws->stopped && wslay_event_get_read_enabled(ws->ctx))
+        ok = wslay_event_recv(ws->ctx) == 0;
+    ws->in_len = 0;
+    return ok;
+}
+
+/* What was read, behind what was kept of a head. Whole binary messages, which is what tokens come
+ * in, are handed on from where they are: wslay takes a mask off byte by byte, which was 40 % of the
+ * instructions of a token. All else is wslay's, which is never given more than the frame that it
+ * works on, so that it is known where the next one begins. */
+static bool take(mod_dgon_ws *ws, unsigned char *p, size_t n)
+{
+    bool ok = true;
+    ws->head_len = 0;
+    while (ok && n > 0 && !ws->stopped && wslay_event_get_read_enabled(ws->ctx)) {
+        dgon_frame f;
+        size_t used;
+        if (ws->rest == 0 && !ws->in_parts && dgon_frame_message(p, n, ws->message_max, &f)) {
+            hand_on(ws, false, f.payload, f.len);
+            used = f.size;
+        } else {
+            if (ws->rest == 0) {
+                ws->rest = dgon_frame_size(p, n);
+                if (ws->rest == 0) {
+                    memcpy(ws->head, p, n);
+                    ws->head_len = n;
+                    return true;
+                }
+                if ((p[0] & 0x0f) < WSLAY_CONNECTION_CLOSE) /* data; control may come between */
+                    ws->in_parts = (p[0] & 0x80) == 0;
+            }
+            used = n < ws->rest ? n : (size_t)ws->rest;
+            ok = give_wslay(ws, p, used);
+        }
+        p += used;
+        n -= used;
+    }
+    return ok;
+}
+
+/* n more bytes came. False: more than this peer may send. */
+static bool count(mod_dgon_ws *ws, size_t n)
 {
     bool ok = ws->bytes_left == 0 || n < ws->bytes_left;
     ws->heard = ws->heard || n > 0;
     ws->mc->engine->ws_in += n;
     if (ws->bytes_left > 0 && ok)
         ws->bytes_left -= n;
-    ws->in = p;
-    ws->in_len = n;
-    while (ok && ws->in_len > 0 && !ws->stopped && wslay_event_get_read_enabled(ws->ctx))
-        ok = wslay_event_recv(ws->ctx) == 0;
-    ws->in_len = 0;
+    return ok;
+}
+
+/* Where the next bytes go: behind the kept ones, in a buffer that others have used since. */
+static unsigned char *room(mod_dgon_ws *ws, size_t *n)
+{
+    memcpy(ws->scratch, ws->head, ws->head_len);
+    *n = READ_MAX - ws->head_len;
+    return ws->scratch + ws->head_len;
+}
+
+static bool take_copy(mod_dgon_ws *ws, const char *data, size_t n)
+{
+    bool ok = count(ws, n);
+    while (ok && n > 0 && !ws->stopped) {
+        size_t max;
+        unsigned char *p = room(ws, &max);
+        size_t k = n < max ? n : max;
+        memcpy(p, data, k);
+        data += k;
+        n -= k;
+        ok = take(ws, ws->scratch, ws->head_len + k);
+    }
     return ok;
 }
 
@@ -170,7 +248,7 @@ static bool read_filters(mod_dgon_ws *ws, size_t *got)
             break;
         }
         *got += n;
-        ok = take(ws, data, n);
+        ok = take_copy(ws, data, n);
     }
     apr_brigade_cleanup(bb);
     return ok;
@@ -179,14 +257,16 @@ static bool read_filters(mod_dgon_ws *ws, size_t *got)
 /* From the socket: a token costs one call instead of two, and no bucket. */
 static bool read_socket(mod_dgon_ws *ws, size_t *got)
 {
+    size_t max;
+    unsigned char *p = room(ws, &max);
     ssize_t n;
     do {
-        n = recv(ws->mc->fd, ws->scratch, READ_MAX, MSG_DONTWAIT);
+        n = recv(ws->mc->fd, p, max, MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
-    *got = n > 0 ? (size_t)n : 0;
+    *got = n <= 0 ? 0 : (size_t)n == max ? READ_MAX : (size_t)n;
     if (n < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK;
-    return n > 0 && take(ws, ws->scratch, (size_t)n);
+    return n > 0 && count(ws, (size_t)n) && take(ws, ws->scratch, ws->head_len + (size_t)n);
 }
 
 bool mod_dgon_ws_read(mod_dgon_ws *ws)
@@ -199,7 +279,7 @@ bool mod_dgon_ws_read(mod_dgon_ws *ws)
          turn++) {
         if (!(ws->direct ? read_socket(ws, &got) : read_filters(ws, &got)))
             return false;
-        if (!ws->direct && got == 0 && ws->scratch != NULL)
+        if (!ws->direct && got == 0 && ws->plain)
             ws->direct = true;
     }
     if (got > 0 && !ws->direct && !ws->stopped)

@@ -37,3 +37,43 @@ size_t dgon_frame_binary(unsigned char *payload, size_t n, const unsigned char k
     memcpy(payload - size, head, size);
     return size;
 }
+
+/* Length of the head; 0: it is not all there. */
+static size_t read_head(const unsigned char *p, size_t n, uint64_t *len)
+{
+    size_t len_bytes = n < 2 ? 0 : (p[1] & 127) == 126 ? 2 : (p[1] & 127) == 127 ? 8 : 0;
+    size_t size = n < 2 ? 2 : 2 + len_bytes + ((p[1] & MASKED) != 0 ? 4 : 0);
+    if (n < size)
+        return 0;
+    *len = len_bytes == 0 ? p[1] & 127 : 0;
+    for (size_t i = 0; i < len_bytes; i++)
+        *len = *len << 8 | p[2 + i];
+    return size;
+}
+
+/* 5.2: the shortest form that holds the length. */
+static bool is_shortest(size_t head, uint64_t len)
+{
+    return len < 126 ? head == 6 : len <= 0xffff ? head == 8 : head == 14;
+}
+
+bool dgon_frame_message(unsigned char *p, size_t n, size_t max, dgon_frame *f)
+{
+    uint64_t len;
+    size_t head = read_head(p, n, &len);
+    if (head == 0 || p[0] != FINAL_BINARY || (p[1] & MASKED) == 0 || len > max || len > n - head ||
+        !is_shortest(head, len))
+        return false;
+    f->payload = p + head;
+    f->len = (size_t)len;
+    f->size = head + f->len;
+    mask(f->payload, f->len, p + head - 4);
+    return true;
+}
+
+uint64_t dgon_frame_size(const unsigned char *p, size_t n)
+{
+    uint64_t len;
+    size_t head = read_head(p, n, &len);
+    return head == 0 ? 0 : len > UINT64_MAX - head ? UINT64_MAX : head + len;
+}

@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <time.h>
 
-#define QUIET_LOOKS 50 /* without a request; then it sleeps */
+#define QUIET_MS   50   /* without a request; then it sleeps */
+#define WARY_LOOKS 1000 /* that are close, after a leader was late: the next one may be too */
 
 bool dgon_relief_init(dgon_relief *r)
 {
@@ -44,10 +45,19 @@ static void sleep_until_woken(dgon_relief *r)
         ;
 }
 
+/* Each look takes a processor from somebody, so most are far apart. Only who stands by writes
+ * `wary` while it stands. */
+static unsigned next_look(dgon_relief *r, bool late)
+{
+    unsigned wary = atomic_load(&r->wary);
+    if (wary > 0)
+        atomic_store(&r->wary, wary - 1);
+    return late || wary > 0 ? DGON_RELIEF_LOOK_MS : DGON_RELIEF_FAR_MS;
+}
+
 bool dgon_relief_stand_by(dgon_relief *r, const atomic_bool *stopping)
 {
-    static const struct timespec look = {.tv_nsec = DGON_RELIEF_LOOK_MS * 1000000L};
-    unsigned seen = atomic_load(&r->turn), quiet = 0;
+    unsigned seen = atomic_load(&r->turn), quiet_ms = 0, look_ms = 0;
     atomic_store(&r->looking, true);
     atomic_store(&r->ready, true);
     for (;;) {
@@ -57,23 +67,26 @@ bool dgon_relief_stand_by(dgon_relief *r, const atomic_bool *stopping)
             atomic_store(&r->ready, false);
             return false;
         }
-        quiet = turn == seen ? quiet + 1 : 0;
-        if (late && quiet > 0) {
+        quiet_ms = turn == seen ? quiet_ms + look_ms : 0;
+        if (late && quiet_ms > 0) {
             atomic_store(&r->ready, false);
-            if (atomic_compare_exchange_strong(&r->turn, &turn, turn + 1))
+            if (atomic_compare_exchange_strong(&r->turn, &turn, turn + 1)) {
+                atomic_store(&r->wary, WARY_LOOKS);
                 return true;
+            }
             atomic_store(&r->ready, true);
         }
         seen = turn;
-        if (quiet >= QUIET_LOOKS) {
+        if (quiet_ms >= QUIET_MS) {
             /* who lets go changes the turn first and looks at `looking` then: one of us sees it */
             atomic_store(&r->looking, false);
             if (atomic_load(&r->turn) == seen && !atomic_load(stopping))
                 sleep_until_woken(r);
             atomic_store(&r->looking, true);
-            quiet = 0;
+            quiet_ms = look_ms = 0;
         } else {
-            nanosleep(&look, NULL);
+            look_ms = next_look(r, late);
+            nanosleep(&(struct timespec){.tv_nsec = look_ms * 1000000L}, NULL);
         }
     }
 }

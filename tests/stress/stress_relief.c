@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#define SLOW_EVERY 50    /* requests; such a one lasts longer than two looks */
+#define SLOW_EVERY 50    /* requests; such a one lasts longer than a far look */
 #define SLOW_US    20000 /* it */
 #define LATE_US    15000 /* a turn that waited for it */
 

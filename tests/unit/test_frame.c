@@ -51,4 +51,66 @@ static void test_lengths(void)
     free(b);
 }
 
-UNIT_MAIN("frame", {"example of the RFC", test_example}, {"lengths", test_lengths})
+/* What dgon_frame_binary() makes is read back, at any length and alignment, with whatever behind
+ * it, and not before all of it is there. */
+static void test_read(void)
+{
+    static const size_t lengths[] = {0, 1, 7, 8, 9, 125, 126, 127, 65535, 65536};
+    static const unsigned char key[4] = {0xa1, 0x00, 0xff, 0x5c};
+    unsigned char *b = malloc(70000);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+    for (size_t k = 0; k < sizeof lengths / sizeof lengths[0]; k++) {
+        size_t n = lengths[k], bad = 0;
+        dgon_frame f;
+        unsigned char *p = b + DGON_FRAME_HEAD_MAX;
+        memset(b, 0xee, 70000);
+        for (size_t i = 0; i < n; i++)
+            p[i] = (unsigned char)(i * 7 + 1);
+        size_t size = dgon_frame_binary(p, n, key) + n;
+        unsigned char *frame = p + n - size;
+        CU_ASSERT_EQUAL(dgon_frame_size(frame, size + 9), size);
+        CU_ASSERT_EQUAL(dgon_frame_size(frame, size - n), size);
+        for (size_t less = 0; less < size - n; less++)
+            CU_ASSERT_EQUAL(dgon_frame_size(frame, less), 0);
+        for (size_t less = size > 40 ? size - 40 : 0; less < size; less++)
+            CU_ASSERT(!dgon_frame_message(frame, less, n, &f));
+        CU_ASSERT(n == 0 || !dgon_frame_message(frame, size, n - 1, &f));
+        CU_ASSERT_FATAL(dgon_frame_message(frame, size + 9, n, &f));
+        CU_ASSERT(f.payload == p && f.len == n && f.size == size);
+        for (size_t i = 0; i < n; i++)
+            bad += p[i] != (unsigned char)(i * 7 + 1);
+        CU_ASSERT(bad == 0 && p[n] == 0xee);
+    }
+    free(b);
+}
+
+/* What is no whole binary message, or breaks the protocol, is left alone: the library's. */
+static void test_others(void)
+{
+    static const struct {
+        unsigned char p[16];
+        uint64_t size;
+    } frames[] = {
+        {{0x02, 0x81, 1, 2, 3, 4, 'x'}, 7},               /* a first part */
+        {{0x80, 0x81, 1, 2, 3, 4, 'x'}, 7},               /* a last part */
+        {{0x81, 0x81, 1, 2, 3, 4, 'x'}, 7},               /* text */
+        {{0xc2, 0x81, 1, 2, 3, 4, 'x'}, 7},               /* RSV1 */
+        {{0x89, 0x80, 1, 2, 3, 4}, 6},                    /* ping */
+        {{0x82, 0x01, 'x'}, 3},                           /* not masked */
+        {{0x82, 0xfe, 0, 1, 1, 2, 3, 4, 'x'}, 9},         /* a longer form of its length */
+        {{0x82, 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2}, 15}, /* likewise */
+        {{0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4}, UINT64_MAX},
+        {{0x82, 0x7f, 0x80, 0, 0, 0, 0, 0, 0, 0}, (UINT64_C(1) << 63) + 10},
+    };
+    for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
+        unsigned char copy[16];
+        dgon_frame f;
+        memcpy(copy, frames[i].p, sizeof copy);
+        CU_ASSERT(!dgon_frame_message(copy, sizeof copy, 16, &f));
+        CU_ASSERT_EQUAL(memcmp(copy, frames[i].p, sizeof copy), 0);
+        CU_ASSERT_EQUAL(dgon_frame_size(copy, sizeof copy), frames[i].size);
+    }
+}
+
+UNIT_MAIN("frame", {"example of the RFC", test_example}, {"lengths", test_lengths},
+          {"read", test_read}, {"others", test_others})

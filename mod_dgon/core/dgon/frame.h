@@ -1,9 +1,12 @@
 /* A client's WebSocket data frame (RFC 6455, 5.2 and 5.3): masked, final, never compressed. Only
- * the agent sends any. */
+ * the agent sends any; the gateway reads here what is a whole message, and leaves the rest to a
+ * library. */
 #ifndef DGON_FRAME_H
 #define DGON_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define DGON_FRAME_HEAD_MAX 14u
 
@@ -11,5 +14,18 @@
  * front of them, where DGON_FRAME_HEAD_MAX bytes must be free. Returns the length of the head; the
  * frame begins at payload less that. key: four random bytes, fresh for each frame. Any thread. */
 size_t dgon_frame_binary(unsigned char *payload, size_t n, const unsigned char key[4]);
+
+typedef struct dgon_frame {
+    unsigned char *payload; /* into what was given, unmasked */
+    size_t len;
+    size_t size; /* head and all */
+} dgon_frame;
+
+/* Does p[0..n) begin with a whole binary message in one frame, at most `max` bytes long, and
+ * without a fault? True: it is unmasked in place. False: p is untouched. Any thread. */
+bool dgon_frame_message(unsigned char *p, size_t n, size_t max, dgon_frame *f);
+/* The length of the frame that p[0..n) begins with, masked or not, good or not; 0: too little of
+ * its head is there. Any thread. */
+uint64_t dgon_frame_size(const unsigned char *p, size_t n);
 
 #endif
