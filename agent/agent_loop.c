@@ -13,9 +13,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define EVENTS_MAX 256
-#define LOOK_MS    50                  /* between two looks of libwebsockets at its timers */
-#define STAY_MS    1000                /* without an event; then libwebsockets waits */
+#define EVENTS_MAX 32   /* few: what the first of many bring goes out before the last are read */
+#define LOOK_MS    50   /* between two looks of libwebsockets at its timers */
+#define STAY_MS    1000 /* without an event; then libwebsockets waits */
 #define LINK       (UINT64_C(1) << 32) /* beside the descriptor in an epoll event: a link's */
 
 struct agent_loop {

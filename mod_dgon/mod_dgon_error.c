@@ -3,6 +3,8 @@
 #include "mod_dgon_cors.h"
 #include "mod_dgon_tally.h"
 
+#include "dgon/hash.h"
+
 #include <ap_expr.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -27,11 +29,7 @@ void mod_dgon_error_request_id(request_rec *r)
     char text[37] = "req_";
     if (apr_generate_random_bytes(random, sizeof(random)) != APR_SUCCESS)
         memset(random, 0, sizeof(random));
-    for (size_t i = 0; i < sizeof(random); i++) {
-        text[4 + 2 * i] = "0123456789abcdef"[random[i] >> 4];
-        text[5 + 2 * i] = "0123456789abcdef"[random[i] & 15];
-    }
-    text[36] = '\0';
+    dgon_hash_hex(text + 4, random, sizeof(random));
     apr_table_set(r->err_headers_out, "x-request-id", text);
 }
 

@@ -5,6 +5,7 @@
 
 #include "dgon/control.h"
 #include "dgon/fleet.h"
+#include "dgon/hash.h"
 #include "dgon/op.h"
 
 #include <apr_strings.h>
@@ -225,8 +226,7 @@ bool mod_dgon_link_send_job(mod_dgon_link *l, const mod_dgon_link_job *job,
     if (alias >= 0 && l->targets[alias][0] != '\0') /* else the agent says that it has it no more */
         memcpy(c.model, l->targets[alias], sizeof(c.model));
     char *id = apr_cpystrn(c.id, dgon_op_id_prefix((dgon_op)spec->op), sizeof(c.id));
-    for (unsigned i = 0; i < sizeof(spec->id); i++)
-        apr_snprintf(id + 2 * i, 3, "%02x", spec->id[i]);
+    dgon_hash_hex(id, spec->id, sizeof(spec->id));
     c.created = spec->created;
     c.stream = spec->stream;
     c.body = spec->body_len;
