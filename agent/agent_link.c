@@ -307,6 +307,7 @@ static int add_token(agent_link *l, struct lws *wsi, unsigned char **p, unsigned
 
 static void note_peer_close(agent_link *l, const unsigned char *p, size_t n)
 {
+    l->peer_closed = true;
     if (n >= 2) {
         l->end.close = dgon_get_u16(p);
         (void)snprintf(l->end.reason, sizeof l->end.reason, "gateway closed with %u %.*s",

@@ -40,6 +40,7 @@ struct agent_link {
     /* receive */
     dgon_buf rx;
     bool rx_text;
+    bool peer_closed; /* the library has its close frame to answer */
     /* send */
     dgon_buf tx; /* LWS_PRE, then records; `at` is the first not sent */
     size_t at;

@@ -163,8 +163,8 @@ bool agent_link_is_choked(agent_link *l)
 bool agent_link_is_settled(const agent_link *l)
 {
     return (l->state == AGENT_LINK_READY || l->state == AGENT_LINK_LEAVING) && l->wsi != NULL &&
-           !l->broken && l->close_code == 0 && l->texts == NULL && l->at >= l->tx.len &&
-           !agent_link_is_partial(l);
+           !l->broken && !l->peer_closed && l->close_code == 0 && l->texts == NULL &&
+           l->at >= l->tx.len && !agent_link_is_partial(l);
 }
 
 /* The library's own close drops the connection behind the close frame: a record of the gateway that
