@@ -227,6 +227,9 @@ FAULTS = {
     "a length of 2^64 - 1": bytes([0x82, 0xff]) + b"\xff" * 8 + b"abcd",
 }
 
+# wslay drops the connection where a head alone shows that what follows cannot be told apart
+WITHOUT_A_WORD = {"a longer form of its length", "the longest form of its length", "a ping in parts", "a length of 2^63", "a length of 2^64 - 1"}
+
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_breaks_the_protocol(site, name):
@@ -238,7 +241,8 @@ def test_what_breaks_the_protocol(site, name):
             for p in pieces:
                 agent.s.send(p)
                 time.sleep(0.02)
-            try:
-                assert agent.close_code() in (1002, 1009)
-            except raw.Closed:
-                pass  # wslay closes without a word where it cannot tell what came
+            if name in WITHOUT_A_WORD:
+                with pytest.raises(raw.Closed):
+                    agent.close_code()
+            else:
+                assert agent.close_code() == 1002
