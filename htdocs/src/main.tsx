@@ -16,7 +16,7 @@ import {start as startModels} from "./models/store";
 import {startTheme} from "./settings/theme";
 import {keepFocus} from "./ui/focus";
 
-const WORDS_MS = 600;
+const DRAW_MS = 600;
 
 startTheme();
 startRoute();
@@ -29,7 +29,6 @@ effect(() => {
 });
 const root = document.getElementById("app");
 const draw = () => root && render(<App />, root);
-// Not in English for a moment; but a slow network keeps nobody waiting for words.
-void Promise.race([firstWords, new Promise((done) => setTimeout(done, WORDS_MS))]).then(draw);
-void start();
+// Neither in English nor empty for a moment; but a slow network or disk keeps nobody waiting.
+void Promise.race([Promise.all([firstWords, start()]), new Promise((done) => setTimeout(done, DRAW_MS))]).then(draw);
 void loadConfig().then(() => void startModels());

@@ -35,6 +35,21 @@ test("the first message makes the conversation, named by it", async () => {
     await wait(() => again.path.value.length === 2);
 });
 
+test("what begins before all is read stays", async () => {
+    const {id} = await conversation();
+    vi.resetModules();
+    const store = await import("../src/conversations/store");
+    const started = store.start();
+    const early = store.current.value.id;
+    const added = store.add([{...message("q2", "", 1), conversation: early, text: "Early"}]);
+    await started;
+    expect(store.list.value.map((c) => c.id).sort()).toEqual([id, early].sort());
+    expect(store.missing.value).toBe(false);
+    expect(await added).toBe(true);
+    await store.whole();
+    expect(store.path.value.map((m) => m.id)).toEqual(["q2"]);
+});
+
 test("an answer whose tab is gone is cut, and keeps its text", async () => {
     const {id, a} = await conversation();
     await db.putMessage({...a, state: "streaming", text: "half an", touched: 1});

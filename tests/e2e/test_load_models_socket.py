@@ -59,7 +59,10 @@ def test_dgonctl(fleet, tmp_path, path):
     fleet.add("a", Ollama(["cold"]))
     fleet.add("b", Ollama(["cold"], fails="no room"))
     out = ctl(fleet, tmp_path, "cold", path=path)
-    assert [line.split() for line in out.splitlines()[:3]] == [["a", "waiting"], ["a", "loading"], ["a", "loaded"]]
+    told = [line.split() for line in out.splitlines()]
+    if told[0] == ["a", "waiting"]:  # an agent that is quick has begun before the first line
+        del told[0]
+    assert told[:2] == [["a", "loading"], ["a", "loaded"]]
     assert "cold is loaded by 1 of 1 agents" in out
     out = ctl(fleet, tmp_path, "cold", "--agents", "3", path=path, code=1)
     assert ": no room" in out and "loaded by 1 of 3 agents. Only 2" in out

@@ -167,6 +167,28 @@ def test_the_list(stack, page, hands):
     hands.held("a found conversation")
 
 
+FIELD_AT_ONCE = """item => new Promise(done => {
+    new MutationObserver(() => {
+        const el = document.querySelector(".row-edit input");
+        if (el) done([document.activeElement === el, el.value.slice(el.selectionStart, el.selectionEnd)]);
+    }).observe(document.body, {subtree: true, childList: true});
+    [...document.querySelectorAll("[role=menuitem]")].find(el => el.textContent.trim() === item).click();
+})"""
+
+
+def test_a_field_has_the_focus_before_the_next_key(stack, page, hands):
+    """And what it holds is selected then: not a frame later, over what has been typed by then."""
+    model.says(stack, "Yes.")
+    hands.type("One").key("Enter")
+    hands.ended()
+    for item, held in (("Rename", "One"), ("Folder", "")):
+        hands.box.focus()
+        hands.tab_to("button", "Actions for “One”", back=True).key("Enter")
+        expect(page.page.get_by_role("menu")).to_be_visible()
+        assert page.page.evaluate(FIELD_AT_ONCE, item) == [True, held], item
+        hands.key("Escape")
+
+
 def test_dialogs(stack, page, hands):
     """The picker, the panel with its presets, the settings, help and the machines: each opens, is used, and gives the focus back."""
     hands.tab_to("button", re.compile("^Model: "), back=True, exact=False).key("Enter")

@@ -159,3 +159,51 @@ def test_a_file_that_is_none(page, talk, tmp_path):
     page.page.keyboard.press("Escape")
     expect(talk.rows()).to_have_count(1)
     talk.asks("And on")
+
+
+# As a disk that is slow: nothing else is read while it goes on.
+HELD = """ms => new Promise(done => {
+    indexedDB.open("dgon").onsuccess = ({target}) => {
+        const store = target.result.transaction("conversations", "readwrite").objectStore("conversations"), end = Date.now() + ms;
+        const go = () => Date.now() < end ? (store.count().onsuccess = go) : target.result.close();
+        go();
+        done();
+    };
+})"""
+
+
+def test_a_question_before_all_is_read(stack, page, talk):
+    """It is sent as soon as that is known to which it belongs, and what was said before goes with it."""
+    talk.asks("Mine is 7")
+    path = page.page.evaluate("() => location.hash")
+    for to, before in ((path, ["Mine is 7", "all is well"]), ("#/", [])):
+        page.page.evaluate(HELD, 3000)
+        second = Talk(page.tab("/" + to))
+        second.page.get_by_role("button", name="fault").first.wait_for()
+        assert second.rows().count() == 0  # it is not known yet
+        second.page.keyboard.type("Typed early")
+        model.says(stack, "in time", label="early")
+        second.page.keyboard.press("Enter")
+        expect(second.answers.last).to_contain_text("in time")
+        second.ended()
+        asked = model.asked(stack, "early")["body"]["messages"]
+        assert [m["content"] for m in asked] == [*before, "Typed early"]
+        expect(second.rows()).to_have_count(1 if before else 2)
+        second.page.reload()
+        expect(second.answers).to_have_count(len(before) // 2 + 1)
+        second.page.close()
+
+
+def test_words_before_all_is_read(stack, page, talk):
+    """They stay in the box."""
+    talk.asks("One")
+    path = page.page.evaluate("() => location.hash")
+    page.page.evaluate(HELD, 3000)
+    second = Talk(page.tab("/" + path))
+    expect(second.box).to_be_focused()
+    second.page.keyboard.type("Typed early")
+    assert second.answers.count() == 0
+    expect(second.answers.last).to_contain_text("all is well")
+    expect(second.box).to_have_value("Typed early")
+    second.press("New chat")
+    expect(second.box).to_have_value("")

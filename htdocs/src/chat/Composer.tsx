@@ -76,6 +76,8 @@ export function Composer() {
     const chooser = useRef<HTMLInputElement>(null);
     const empty = useSignal(true);
     const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+    /** Typed before it was known which conversation is open. */
+    const early = useRef("");
     const writing = answering(id);
     const model = chosen.value;
     const blind = attached.value.some((x) => x.file.kind === "image") && !sees(model);
@@ -88,14 +90,16 @@ export function Composer() {
     };
     const flush = () => {
         clearTimeout(timer.current);
-        if (area.current) keepDraft(id, area.current.value);
+        if (area.current && store.ready.peek()) keepDraft(id, area.current.value);
     };
     // Before the next key: what is typed at once after "new chat" is the new one's.
     useLayoutEffect(() => {
         const el = area.current;
         if (!el) return;
+        const known = store.ready.peek();
         box.value = el;
-        el.value = draftOf(id);
+        el.value = early.current || (known || store.currentId.peek() === "" ? draftOf(id) : "");
+        early.current = "";
         empty.value = el.value.trim() === "";
         grow();
         if (matchMedia("(hover: hover)").matches) el.focus();
@@ -103,7 +107,9 @@ export function Composer() {
         addEventListener("pagehide", going);
         return () => {
             removeEventListener("pagehide", going);
-            flush();
+            if (known) return flush();
+            clearTimeout(timer.current);
+            early.current = el.value;
         };
     }, [id]);
 

@@ -214,6 +214,7 @@ function answerTo(c: Conversation, parent: string, model: string): Message {
 
 /** A question on the end of the branch, or beside an edited one (then parent is said), and its answer. */
 export async function send(text: string, attached: {files: Attachment[]; stored: StoredFile[]}, model: string, parent?: string): Promise<void> {
+    await store.whole();
     const c = store.current.peek();
     const before = parent ?? c.leaf;
     const q: Message = {...blank(c, before, "user"), text, files: attached.files};

@@ -1,5 +1,5 @@
 import {computed, signal} from "@preact/signals";
-import {useEffect, useRef, useState} from "preact/hooks";
+import {useLayoutEffect, useRef, useState} from "preact/hooks";
 import {go, show, view} from "../app/route";
 import {config} from "../api/config";
 import {running} from "../chat/generate";
@@ -26,7 +26,11 @@ const inFolder = computed(() => store.list.value.filter((c) => folder.value === 
 function Field({label, value, list, save, done}: {label: string; value: string; list?: string; save: (v: string) => void; done: () => void}) {
     const ref = useRef<HTMLInputElement>(null);
     const over = useRef(false);
-    useEffect(() => ref.current?.select(), []);
+    // Before the next key: a selection made later would have what was typed by then replaced.
+    useLayoutEffect(() => {
+        ref.current?.focus();
+        ref.current?.select();
+    }, []);
     const end = (keep: boolean) => {
         if (over.current) return; // taking the field away makes it lose the focus, too
         over.current = true;

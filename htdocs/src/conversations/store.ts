@@ -161,13 +161,23 @@ async function readConversation(id: string): Promise<void> {
 
 const DELETED_KEEP_MS = 60_000;
 
-export async function start(): Promise<void> {
+let started = Promise.resolve();
+export const start = (): Promise<void> => (started = readAll());
+
+/** When the conversation that is open has been read: a question sent before would go to a new one, or without what was said. */
+export async function whole(): Promise<void> {
+    await started;
+    await loads;
+}
+
+async function readAll(): Promise<void> {
     try {
         for (const [id, what] of takeChanges()) await keep(db.changeConversation(id, what));
         const all = await db.allConversations();
         const gone = all.filter((c) => c.deleted && Date.now() - c.deleted > DELETED_KEEP_MS);
         for (const c of gone) await keep(db.dropConversation(c.id));
-        byId.value = new Map(all.filter((c) => !gone.includes(c)).map((c) => [c.id, c]));
+        // What began here meanwhile is not in what was read.
+        byId.value = new Map([...all.filter((c) => !gone.includes(c)).map((c) => [c.id, c] as const), ...byId.peek()]);
         const undone = takeUndone().filter((m) => isKept(m.conversation));
         if (undone.length > 0) await keep(db.putAll([], undone));
     } catch (e) {
