@@ -34,6 +34,7 @@ struct dgon_registry {
     uint32_t *surplus; /* audit: smallest surplus of each waiting count over the last rounds */
     uint32_t *idle;    /* audit: rounds in which a model's name had no user */
     uint32_t round;
+    uint32_t look; /* audit: the next slot to be looked at, whether it is below the mark or not */
 };
 
 typedef struct dgon_jobw {

@@ -60,16 +60,16 @@ static void write_text(dgon_names *t, uint32_t i, const char *s, size_t n, uint3
     }
 }
 
-/* Pieces in a free entry that are newer than it are rubbish, and would keep every later owner from
- * writing. The entry is looked at again after the piece: a piece of a true new owner comes after
- * its claim. */
+/* Pieces in a free entry that its next owner would not replace are rubbish, and would keep every
+ * later one from writing. The entry is looked at again after the piece: a piece of a true new owner
+ * comes after its claim. */
 static void scrub(dgon_names *t, uint32_t i, uint64_t word)
 {
     for (uint32_t k = 0; k < t->words; k++) {
         _Atomic uint64_t *p = &t->text[(uint64_t)i * t->words + k];
         uint64_t old = dgon_get(p);
-        uint32_t tag = (uint32_t)(old >> 32), age = (gen_of(word) - tag) & 0xfffffff;
-        if ((tag > 0xfffffff || age >= 0x8000000) && dgon_get(&t->word[i]) == word)
+        uint32_t tag = (uint32_t)(old >> 32), age = (gen_of(word) + 1 - tag) & 0xfffffff;
+        if ((tag > 0xfffffff || age == 0 || age >= 0x8000000) && dgon_get(&t->word[i]) == word)
             (void)dgon_cas(p, old, (uint64_t)gen_of(word) << 32);
     }
 }

@@ -5,6 +5,8 @@
 #define AUDIT_ROUNDS 3u /* a surplus seen this often in a row is left by somebody dead */
 #define IDLE_ROUNDS \
     60u /* a name without a user for so many audits may go, if the table gets full */
+#define JOBS_LOOKED  4096u /* slots that one audit looks at beside those below the mark */
+#define MODELS_AHEAD 16u   /* that come between two audits: what stands there counts for them */
 
 /* ---- what a dead child left ---- */
 
@@ -134,9 +136,21 @@ static bool joined(const dgon_registry *r, uint32_t child)
            dgon_childw_state(dgon_get(&dgon_child_at(r, child)->word)) != DGON_CHILD_FREE;
 }
 
+/* Jobs above the mark of the last one, which rubbish may have lowered: nobody sees them. */
+static void find_jobs(dgon_registry *r)
+{
+    for (uint32_t n = 0; n < JOBS_LOOKED && n < r->conf.jobs; n++) {
+        if (r->look >= r->conf.jobs)
+            r->look = 0;
+        if (dgon_jobw_of(dgon_get(&r->job_word[r->look++])).phase != DGON_JOB_FREE)
+            dgon_raise(&r->head->job_high, r->look);
+    }
+}
+
 /* Words that no child of ours can have written: healed so that the slots are not lost for good. */
 static void heal(dgon_registry *r)
 {
+    find_jobs(r);
     uint32_t high = dgon_job_high(r);
     for (uint32_t i = 0; i < high; i++) {
         uint64_t w = dgon_get(&r->job_word[i]);
@@ -185,6 +199,22 @@ static void recount_waiting(dgon_registry *r, uint32_t model)
         r->surplus[model] = surplus;
     if (r->round == AUDIT_ROUNDS - 1 && r->surplus[model])
         dgon_count_down(&r->waiting[model], r->surplus[model]);
+}
+
+/* The next models begin with nobody who waits and nobody who offers them. Of a model without a name
+ * there is nothing to lose: its name is looked at behind what is cleared. */
+static void clear_nameless(dgon_registry *r, uint32_t model)
+{
+    const _Atomic uint64_t *name = &r->model_names.word[model];
+    uint64_t w = dgon_get(&r->waiting[model]);
+    if (dgon_count_of(w) != 0 && dgon_get(name) == 0)
+        (void)dgon_cas(&r->waiting[model], w, (w & ~0xffffffffull) + (1ull << 32));
+    _Atomic uint64_t *offers = dgon_offers_at(r, model);
+    for (uint32_t i = 0; i < r->at.offer_words; i++) {
+        w = dgon_get(&offers[i]);
+        if (w != 0 && dgon_get(name) == 0)
+            (void)dgon_cas(&offers[i], w, 0);
+    }
 }
 
 static bool link_offers(const dgon_registry *r, uint32_t model)
@@ -276,6 +306,8 @@ void dgon_registry_audit(dgon_registry *r, uint32_t me)
     uint32_t mark = dgon_names_mark(&r->model_names);
     for (uint32_t m = 0; m < mark; m++)
         recount_waiting(r, m);
+    for (uint32_t m = mark; m < r->conf.models && m < mark + MODELS_AHEAD; m++)
+        clear_nameless(r, m);
     r->round = (r->round + 1) % AUDIT_ROUNDS;
     mark = dgon_names_mark(&r->agent_names);
     for (uint32_t a = 0; a < mark; a++)

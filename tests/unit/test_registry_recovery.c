@@ -94,6 +94,38 @@ static void test_stale_tokens(void)
     teardown();
 }
 
+/* What stands where the next model will be, from a child that went mad. */
+static void test_audit_of_the_next_model(void)
+{
+    setup();
+    uint32_t link = open_link(1, "a", 1, 1, "m"), other = open_link(1, "b", 2, 1, "m");
+    uint32_t next = model("m") + 1;
+    atomic_store(&reg->waiting[next], UINT32_MAX); /* one more is none: the job is not looked for */
+    atomic_store(dgon_offers_at(reg, next), UINT64_MAX);
+    for (uint32_t k = 0; k < reg->model_names.words;
+         k++) /* pieces that seem newer than any owner */
+        atomic_store(&reg->model_names.text[next * reg->model_names.words + k],
+                     (uint64_t)(k % 2 ? 1 : 0x8000001) << 32 | 7);
+    dgon_registry_audit(reg, 0);
+    dgon_ctl_model n = {.name = "n"};
+    CU_ASSERT_EQUAL(dgon_registry_link_models(reg, link, &n, 1), DGON_OK);
+    CU_ASSERT_EQUAL(model("n"), next);
+    dgon_job_ref j = submit(0, "n");
+    CU_ASSERT_EQUAL(phase(j), DGON_JOB_BOUND);
+    dgon_job_ref w = submit(0, "n"); /* the other agent has no such model */
+    CU_ASSERT_EQUAL(phase(w), DGON_JOB_QUEUED);
+    CU_ASSERT(other != link);
+    dgon_registry_audit(reg, 0);
+    CU_ASSERT_EQUAL(phase(w), DGON_JOB_QUEUED);
+    dgon_registry_finish(reg, j, 0);
+    CU_ASSERT_EQUAL(phase(w), DGON_JOB_BOUND);
+    dgon_registry_finish(reg, w, 0);
+    dgon_registry_release(reg, j);
+    dgon_registry_release(reg, w);
+    nothing_left();
+    teardown();
+}
+
 static void test_audit(void)
 {
     setup();
@@ -125,6 +157,28 @@ static void test_audit(void)
     dgon_registry_release(reg, ref);
     CU_ASSERT_EQUAL(dgon_jobw_of(dgon_get(&reg->job_word[slot])).phase, DGON_JOB_FREE);
     CU_ASSERT_EQUAL(gauges().jobs_bound, 0);
+    teardown();
+}
+
+/* The mark of the last job is too low: what lies above it is found again. */
+static void test_audit_of_hidden_jobs(void)
+{
+    setup();
+    open_link(1, "a", 1, 1, "m");
+    dgon_job_ref j = submit(0, "m"), w = submit(0, "m");
+    atomic_store(&reg->head->job_high, 0);
+    CU_ASSERT_EQUAL(gauges().jobs_bound, 0);
+    dgon_registry_audit(reg, 0);
+    CU_ASSERT_EQUAL(gauges().jobs_bound, 1);
+    CU_ASSERT_EQUAL(gauges().jobs_queued, 1);
+    atomic_store(&reg->head->job_high, 0);
+    dgon_registry_audit(reg, 0);
+    dgon_registry_finish(reg, j, 0);
+    CU_ASSERT_EQUAL(phase(w), DGON_JOB_BOUND);
+    dgon_registry_finish(reg, w, 0);
+    dgon_registry_release(reg, j);
+    dgon_registry_release(reg, w);
+    nothing_left();
     teardown();
 }
 
@@ -265,5 +319,6 @@ static void test_carried(void)
 
 UNIT_MAIN("registry_recovery", {"sweep of a client child", test_sweep_client},
           {"sweep of a link child", test_sweep_link}, {"stale tokens", test_stale_tokens},
-          {"audit", test_audit}, {"stale refs", test_stale_refs},
+          {"audit", test_audit}, {"audit of the next model", test_audit_of_the_next_model},
+          {"audit of hidden jobs", test_audit_of_hidden_jobs}, {"stale refs", test_stale_refs},
           {"who waits for a link's agent", test_link_waiting}, {"carried over", test_carried})
