@@ -9,12 +9,14 @@
 #include <apr_portable.h>
 
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #define FILTER_NAME "DGON_NONBLOCKING"
 #define LINGER_MS   2000
-#define TRIM_NODES  6 /* as many as reading a request takes */
+#define TRIM_NODES  6   /* at most: as many as reading a request takes */
+#define LOOK_AT     512 /* bytes of a node, of which a used one has some that are not zero */
 
 static ap_filter_rec_t *filter_rec;
 
@@ -257,19 +259,28 @@ void mod_dgon_conn_unwatch(mod_dgon_conn *mc)
     mod_dgon_conn_watch_bits(mc, 0);
 }
 
+/* APR does not say whether a node was a free one or has come from the system for this call. The
+ * system's are zeros (or, where they are malloc's, look used: then all are tried). */
+static bool is_from_system(const apr_memnode_t *node)
+{
+    static const char zeros[LOOK_AT];
+    return memcmp(node->first_avail, zeros, sizeof(zeros)) == 0;
+}
+
 void mod_dgon_conn_trim(mod_dgon_conn *mc)
 {
     apr_allocator_t *a = apr_pool_allocator_get(mc->c->pool);
     apr_memnode_t *node[TRIM_NODES];
+    size_t n = 0;
     if (a == NULL)
         return;
     /* a node is looked at only when it comes back */
     apr_allocator_max_free_set(a, 1);
-    for (size_t i = 0; i < TRIM_NODES; i++)
-        node[i] = apr_allocator_alloc(a, 1);
-    for (size_t i = 0; i < TRIM_NODES; i++)
-        if (node[i] != NULL)
-            apr_allocator_free(a, node[i]);
+    while (n < TRIM_NODES && (node[n] = apr_allocator_alloc(a, 1)) != NULL)
+        if (is_from_system(node[n++]))
+            break;
+    while (n > 0)
+        apr_allocator_free(a, node[--n]);
     apr_allocator_max_free_set(a, ap_max_mem_free);
 }
 

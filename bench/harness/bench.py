@@ -52,6 +52,13 @@ class Bench:
             self.shared[name] = self.fresh(name)
         return self.shared[name]
 
+    def chain(self, front, behind):
+        """One peer in front of another: what two processes in a row cost."""
+        name = f"{front} > {behind}"
+        if name not in self.shared:
+            self.shared[name] = self.fresh(front, backend=self.path(behind))
+        return {name: self.shared[name]}
+
     def paths(self, *distribution, more=True):
         """direct, these of the distribution, those of --peers (more), dgon: {name: server}"""
         names = ["direct", *distribution, *(self.more if more else ()), "dgon"]

@@ -65,9 +65,10 @@ class Report:
     def table(self, scenario, columns, rows, digits=1):
         """rows: {path: [value or None or text]}; a path that failed the scenario says so behind its figures."""
         widths = [max(11, len(c) + 2) for c in columns]
-        print(f"  {'':14}" + "".join(f"{c:>{w}}" for c, w in zip(columns, widths)))
+        name_width = max(14, *(len(name) + 2 for name in rows))
+        print(f"  {'':{name_width}}" + "".join(f"{c:>{w}}" for c, w in zip(columns, widths)))
         for name, values in rows.items():
-            line = f"  {name:14}" + "".join(f"{number(v, digits):>{w}}" for v, w in zip(values, widths))
+            line = f"  {name:{name_width}}" + "".join(f"{number(v, digits):>{w}}" for v, w in zip(values, widths))
             print(line.rstrip() + ("  FAILED" if (scenario, name) in self.failed else ""))
 
     @staticmethod
