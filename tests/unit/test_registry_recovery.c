@@ -94,11 +94,22 @@ static void test_stale_tokens(void)
     teardown();
 }
 
+/* The job that waits has the slot of the one that runs, as soon as that ends. */
+static void follows(dgon_job_ref waiting, dgon_job_ref running)
+{
+    dgon_registry_finish(reg, running, 0);
+    CU_ASSERT_EQUAL(phase(waiting), DGON_JOB_BOUND);
+    dgon_registry_finish(reg, waiting, 0);
+    dgon_registry_release(reg, running);
+    dgon_registry_release(reg, waiting);
+}
+
 /* What stands where the next model will be, from a child that went mad. */
 static void test_audit_of_the_next_model(void)
 {
     setup();
-    uint32_t link = open_link(1, "a", 1, 1, "m"), other = open_link(1, "b", 2, 1, "m");
+    uint32_t link = open_link(1, "a", 1, 1, "m");
+    open_link(1, "b", 2, 1, "m");
     uint32_t next = model("m") + 1;
     atomic_store(&reg->waiting[next], UINT32_MAX); /* one more is none: the job is not looked for */
     atomic_store(dgon_offers_at(reg, next), UINT64_MAX);
@@ -114,14 +125,9 @@ static void test_audit_of_the_next_model(void)
     CU_ASSERT_EQUAL(phase(j), DGON_JOB_BOUND);
     dgon_job_ref w = submit(0, "n"); /* the other agent has no such model */
     CU_ASSERT_EQUAL(phase(w), DGON_JOB_QUEUED);
-    CU_ASSERT(other != link);
     dgon_registry_audit(reg, 0);
     CU_ASSERT_EQUAL(phase(w), DGON_JOB_QUEUED);
-    dgon_registry_finish(reg, j, 0);
-    CU_ASSERT_EQUAL(phase(w), DGON_JOB_BOUND);
-    dgon_registry_finish(reg, w, 0);
-    dgon_registry_release(reg, j);
-    dgon_registry_release(reg, w);
+    follows(w, j);
     nothing_left();
     teardown();
 }
@@ -173,11 +179,7 @@ static void test_audit_of_hidden_jobs(void)
     CU_ASSERT_EQUAL(gauges().jobs_queued, 1);
     atomic_store(&reg->head->job_high, 0);
     dgon_registry_audit(reg, 0);
-    dgon_registry_finish(reg, j, 0);
-    CU_ASSERT_EQUAL(phase(w), DGON_JOB_BOUND);
-    dgon_registry_finish(reg, w, 0);
-    dgon_registry_release(reg, j);
-    dgon_registry_release(reg, w);
+    follows(w, j);
     nothing_left();
     teardown();
 }
