@@ -161,7 +161,8 @@ def test_a_file_that_is_none(page, talk, tmp_path):
     talk.asks("And on")
 
 
-# As a disk that is slow: nothing else is read while it goes on.
+# As a disk that is slow: nothing else is read while it goes on; long enough for a slow machine to open the page in it.
+HELD_MS, AFTER_MS = 5000, 15000
 HELD = """ms => new Promise(done => {
     indexedDB.open("dgon").onsuccess = ({target}) => {
         const store = target.result.transaction("conversations", "readwrite").objectStore("conversations"), end = Date.now() + ms;
@@ -177,14 +178,14 @@ def test_a_question_before_all_is_read(stack, page, talk):
     talk.asks("Mine is 7")
     path = page.page.evaluate("() => location.hash")
     for to, before in ((path, ["Mine is 7", "all is well"]), ("#/", [])):
-        page.page.evaluate(HELD, 3000)
+        page.page.evaluate(HELD, HELD_MS)
         second = Talk(page.tab("/" + to))
         second.page.get_by_role("button", name="fault").first.wait_for()
         assert second.rows().count() == 0  # it is not known yet
         second.page.keyboard.type("Typed early")
         model.says(stack, "in time", label="early")
         second.page.keyboard.press("Enter")
-        expect(second.answers.last).to_contain_text("in time")
+        expect(second.answers.last).to_contain_text("in time", timeout=AFTER_MS)
         second.ended()
         asked = model.asked(stack, "early")["body"]["messages"]
         assert [m["content"] for m in asked] == [*before, "Typed early"]
@@ -198,12 +199,12 @@ def test_words_before_all_is_read(stack, page, talk):
     """They stay in the box."""
     talk.asks("One")
     path = page.page.evaluate("() => location.hash")
-    page.page.evaluate(HELD, 3000)
+    page.page.evaluate(HELD, HELD_MS)
     second = Talk(page.tab("/" + path))
     expect(second.box).to_be_focused()
     second.page.keyboard.type("Typed early")
     assert second.answers.count() == 0
-    expect(second.answers.last).to_contain_text("all is well")
+    expect(second.answers.last).to_contain_text("all is well", timeout=AFTER_MS)
     expect(second.box).to_have_value("Typed early")
     second.press("New chat")
     expect(second.box).to_have_value("")
