@@ -294,6 +294,10 @@ def test_typing_ahead(page, hands):
     page.page.route("**/PaletteDialog*.js", lambda way: ways.append(way))
     expect(hands.box).to_be_focused()
     hands.key("Control+k").type("machinex").key("Backspace")
+    for _ in range(200):
+        page.page.wait_for_timeout(25)  # Playwright's events come while it waits
+        if ways:
+            break
     assert len(ways) == 1 and page.page.get_by_role("dialog").count() == 0
     ways[0].continue_()
     find = page.page.get_by_role("combobox", name="Search")
