@@ -65,7 +65,7 @@ class Report:
     def table(self, scenario, columns, rows, digits=1):
         """rows: {path: [value or None or text]}; a path that failed the scenario says so behind its figures."""
         widths = [max(11, len(c) + 2) for c in columns]
-        name_width = max(14, *(len(name) + 2 for name in rows))
+        name_width = max([14, *(len(name) + 2 for name in rows)])
         print(f"  {'':{name_width}}" + "".join(f"{c:>{w}}" for c, w in zip(columns, widths)))
         for name, values in rows.items():
             line = f"  {name:{name_width}}" + "".join(f"{number(v, digits):>{w}}" for v, w in zip(values, widths))

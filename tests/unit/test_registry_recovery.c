@@ -113,8 +113,8 @@ static void test_audit_of_the_next_model(void)
     uint32_t next = model("m") + 1;
     atomic_store(&reg->waiting[next], UINT32_MAX); /* one more is none: the job is not looked for */
     atomic_store(dgon_offers_at(reg, next), UINT64_MAX);
-    for (uint32_t k = 0; k < reg->model_names.words;
-         k++) /* pieces that seem newer than any owner */
+    /* pieces that seem newer than any owner */
+    for (uint32_t k = 0; k < reg->model_names.words; k++)
         atomic_store(&reg->model_names.text[next * reg->model_names.words + k],
                      (uint64_t)(k % 2 ? 1 : 0x8000001) << 32 | 7);
     dgon_registry_audit(reg, 0);
