@@ -29,9 +29,10 @@ struct agent_request {
     const agent_http_ops *ops; /* NULL once released */
     void *user;
     dgon_buf body;
-    uint64_t released_ms;
+    uint64_t begun_ms, released_ms;
+    uint32_t connect_timeout_s;
     int status;
-    bool post, upload, got, fresh, headed;
+    bool post, upload, connected, got, fresh, headed;
 };
 
 void agent_http_on_fd(agent_http *h, int fd, unsigned events)
@@ -207,6 +208,8 @@ agent_request *agent_http_start(agent_http *h, const agent_http_spec *spec,
     r->ops = ops;
     r->user = user;
     r->upload = spec->upload;
+    r->begun_ms = agent_os_now_ms();
+    r->connect_timeout_s = spec->connect_timeout_s;
     if (spec->body != NULL) {
         r->body = *spec->body;
         dgon_buf_init(spec->body, spec->body->max);
@@ -242,18 +245,6 @@ void agent_http_resume(agent_request *r)
     (void)curl_easy_pause(r->easy, CURLPAUSE_CONT);
 }
 
-void agent_http_tick(agent_http *h)
-{
-    uint64_t now = agent_os_now_ms();
-    for (agent_request *r = h->list, *next; r != NULL; r = next) {
-        next = r->next;
-        if (r->ops == NULL && now - r->released_ms > RELEASED_MS) {
-            request_free(r);
-        }
-    }
-    agent_http_multi_tick(&h->multis);
-}
-
 /* curl tries a reused connection again by itself, but may draw one dead connection after another;
  * the last try goes on a connection nobody had before. */
 static bool try_fresh(agent_request *r, CURLcode code)
@@ -265,8 +256,20 @@ static bool try_fresh(agent_request *r, CURLcode code)
         return false;
     }
     r->fresh = true;
+    r->connected = false;
+    r->begun_ms = agent_os_now_ms();
     return curl_easy_setopt(r->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
            agent_http_multi_again(r->multi, r->easy);
+}
+
+/* And, where that is to be had by TLS only, by TLS. */
+static bool is_connected(agent_request *r)
+{
+    curl_off_t us = 0;
+    r->connected =
+        r->connected ||
+        (curl_easy_getinfo(r->easy, CURLINFO_PRETRANSFER_TIME_T, &us) == CURLE_OK && us > 0);
+    return r->connected;
 }
 
 static void report(agent_request *r, CURLcode code)
@@ -277,7 +280,7 @@ static void report(agent_request *r, CURLcode code)
     (void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
     agent_http_result result = {.complete = code == CURLE_OK && status >= 200,
                                 .connected = code != CURLE_COULDNT_CONNECT &&
-                                             code != CURLE_COULDNT_RESOLVE_HOST,
+                                             code != CURLE_COULDNT_RESOLVE_HOST && is_connected(r),
                                 .got = r->got,
                                 .status = (int)status,
                                 .reason = curl_easy_strerror(code)};
@@ -299,4 +302,32 @@ void agent_http_settle(agent_http *h)
             }
         }
     }
+}
+
+static agent_request *too_late(const agent_http *h, uint64_t now)
+{
+    for (agent_request *r = h->list; r != NULL; r = r->next) {
+        if (!r->connected && now - r->begun_ms > (uint64_t)r->connect_timeout_s * 1000u &&
+            !is_connected(r)) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+/* A time limit of curl's own would stay in its tree of timers when the connection stands, and with
+ * each token curl takes its request out of that tree and puts it back. */
+void agent_http_tick(agent_http *h)
+{
+    uint64_t now = agent_os_now_ms();
+    for (agent_request *r = h->list, *next; r != NULL; r = next) {
+        next = r->next;
+        if (r->ops == NULL && now - r->released_ms > RELEASED_MS) {
+            request_free(r);
+        }
+    }
+    for (agent_request *r; (r = too_late(h, now)) != NULL;) {
+        report(r, CURLE_OPERATION_TIMEDOUT);
+    }
+    agent_http_multi_tick(&h->multis);
 }

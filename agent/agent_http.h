@@ -28,7 +28,7 @@ typedef struct agent_http_result {
     const char *reason; /* for the log; static */
 } agent_http_result;
 
-#define AGENT_HTTP_UPLOAD_WAIT SIZE_MAX /* nothing to send yet: agent_http_resume() when there is */
+#define AGENT_HTTP_UPLOAD_WAIT SIZE_MAX /* nothing to send yet: agent_http_resume() says when */
 
 /* None may call agent_http_cancel() for its own request; on_body may call agent_http_release(). */
 typedef struct agent_http_ops {
@@ -46,16 +46,16 @@ typedef struct agent_http_ops {
 
 typedef struct agent_http_spec {
     const char *url;
-    const char *secret;      /* bearer token, NULL or "" = none */
-    const char *ca_file;     /* NULL or "" = the system's */
-    const char *traceparent; /* NULL or "" = none */
-    uint32_t connect_timeout_s;
-    uint32_t total_timeout_s; /* 0 = none: the caller watches */
-    dgon_buf *body;           /* to POST; its memory is taken. NULL = GET */
-    const char *method;       /* any other; NULL = POST or GET with JSON, as `body` says */
+    const char *secret;         /* bearer token, NULL or "" = none */
+    const char *ca_file;        /* NULL or "" = the system's */
+    const char *traceparent;    /* NULL or "" = none */
+    uint32_t connect_timeout_s; /* looked at about once a second */
+    uint32_t total_timeout_s;   /* 0 = none: the caller watches */
+    dgon_buf *body;             /* to POST; its memory is taken. NULL = GET */
+    const char *method;         /* any other; NULL = POST or GET with JSON, as `body` says */
     const char *const *headers; /* with a method: lines, NULL behind the last */
-    bool upload;              /* the body comes from on_upload; not with `body` */
-    int64_t upload_length;    /* -1: in chunks */
+    bool upload;                /* the body comes from on_upload; not with `body` */
+    int64_t upload_length;      /* -1: in chunks */
 } agent_http_spec;
 
 /* NULL when memory is short. */
@@ -65,7 +65,8 @@ void agent_http_destroy(agent_http *h);
 void agent_http_on_fd(agent_http *h, int fd, unsigned events);
 /* Reports finished requests: at the end of each wake-up. */
 void agent_http_settle(agent_http *h);
-/* About once a second: ends released requests that do not end by themselves. */
+/* About once a second: ends released requests that do not end by themselves, and those that have
+ * not been connected in time. */
 void agent_http_tick(agent_http *h);
 
 /* NULL when memory is short or the URL is refused; `body` is taken in every case. */

@@ -75,6 +75,19 @@ static bool set_address(agent_http_handle *h, const agent_http_spec *spec)
            curl_easy_setopt(h->easy, CURLOPT_CURLU, h->address) == CURLE_OK;
 }
 
+/* Has it one address? Then nobody divides the time for connecting among several. */
+static bool has_one_address(const agent_http_handle *h)
+{
+    char *host = NULL;
+    if (curl_url_get(h->address, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
+        return false;
+    }
+    bool one = host[0] == '[' || host[strspn(host, "0123456789.")] == '\0' ||
+               strcmp(host, "localhost") == 0;
+    curl_free(host);
+    return one;
+}
+
 #define SET(option, value) (ok = ok && curl_easy_setopt(h->easy, option, value) == CURLE_OK)
 
 static bool set_options(agent_http_handle *h, const agent_http_spec *spec)
@@ -89,7 +102,9 @@ static bool set_options(agent_http_handle *h, const agent_http_spec *spec)
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_SOCKOPTFUNCTION, set_socket);
     SET(CURLOPT_MAXAGE_CONN, 3L); /* llama-server drops idle connections after 5 s */
-    SET(CURLOPT_CONNECTTIMEOUT, (long)spec->connect_timeout_s);
+    if (!has_one_address(h)) { /* else agent_http_tick() alone looks, which costs a token nothing */
+        SET(CURLOPT_CONNECTTIMEOUT, (long)spec->connect_timeout_s);
+    }
     SET(CURLOPT_TIMEOUT, (long)spec->total_timeout_s);
     if (spec->ca_file != NULL && spec->ca_file[0] != '\0') {
         SET(CURLOPT_CAINFO, spec->ca_file);

@@ -28,7 +28,9 @@ static apr_status_t stream_cleanup(void *data)
 mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e,
                                         const mod_dgon_conf *conf)
 {
-    mod_dgon_stream *s = apr_pcalloc(r->pool, sizeof(*s));
+    char *room = apr_pcalloc(r->pool, sizeof(mod_dgon_stream) + MOD_DGON_LINE - 1);
+    mod_dgon_stream *s =
+        (void *)(room + (MOD_DGON_LINE - (uintptr_t)room % MOD_DGON_LINE) % MOD_DGON_LINE);
     s->engine = e;
     s->conf = conf;
     s->r = r;
@@ -90,6 +92,8 @@ void mod_dgon_client_let_go(mod_dgon_stream *s)
 /* Is there something of the request that the agent has not been told? */
 bool mod_dgon_client_has_body(const mod_dgon_stream *s)
 {
+    if (s->content_sent && s->upload == NULL)
+        return false;
     return s->body_at < s->body.len || (s->upload != NULL && !s->upload->ended);
 }
 
@@ -138,6 +142,7 @@ dgon_status mod_dgon_client_submit(mod_dgon_stream *s)
         return st;
     }
     s->has_job = true;
+    s->form = dgon_op_form((dgon_op)s->spec.op);
     s->accepted = s->was_bound = s->cold_asked = s->requeue = s->in_event = false;
     s->consumed = 0;
     s->body_at = 0;

@@ -8,7 +8,13 @@
 #include "mod_dgon_engine.h"
 
 #include "dgon/error.h"
+#include "dgon/op.h"
 #include "dgon/pass.h"
+
+#include <stddef.h>
+
+#define MOD_DGON_LINE       64 /* bytes of a line of the cache */
+#define MOD_DGON_STREAM_HOT (2 * MOD_DGON_LINE)
 
 typedef struct mod_dgon_stream mod_dgon_stream;
 
@@ -34,25 +40,37 @@ typedef struct mod_dgon_upload {
 } mod_dgon_upload;
 
 struct mod_dgon_stream {
+    /* What a token looks at. It stands together, and the stream at the start of a cache line: with
+     * a thousand of them each line costs a token a miss. */
     mod_dgon_engine *engine;
-    const mod_dgon_conf *conf;
+    mod_dgon_upload *upload; /* of a request that is passed on, else NULL */
+    uint64_t now, started;
+    dgon_job_ref ref;
+    uint64_t last_content, last_write, blocked_since;
+    uint64_t events;
+    mod_dgon_way way;  /* of what comes behind its headers */
+    uint32_t consumed; /* of the down ring since the link child was told */
+    dgon_form form;    /* of the job's answer */
+    bool streaming;
+    bool collect; /* a part of a request: the answer, or the lines of a stream, stay in memory and
+                     nothing goes to the client */
+    bool has_job;
+    bool content_sent; /* something of the answer went out: no retry any more */
+    bool headers_sent, in_event, over;
+
     request_rec *r;
     conn_rec *c;
-    mod_dgon_conn *mc;            /* NULL in the blocking loop */
-    apr_bucket_brigade *bb;       /* for one write at a time */
+    mod_dgon_conn *mc;      /* NULL in the blocking loop */
+    apr_bucket_brigade *bb; /* for one write at a time */
+    const mod_dgon_conf *conf;
     int wakefd;                   /* blocking loop: the worker's eventfd */
     mod_dgon_stream *next, *prev; /* in engine->streams */
     mod_dgon_timer timer;
-    uint64_t now;
 
     /* the request */
     const char *model; /* as it was asked for; "" until it is known */
     dgon_buf body;     /* kept for a retry until the first content went out */
     size_t body_at;
-    bool streaming;
-    mod_dgon_upload *upload; /* of a request that is passed on, else NULL */
-    bool collect;   /* a part of a request: the answer, or the lines of a stream, stay in memory and
-                       nothing goes to the client */
     bool has_place; /* its request was let in with another part: it waits whatever DgonQueueMax */
     bool not_quick; /* the next request like it is not for the engine's own thread */
 
@@ -60,27 +78,24 @@ struct mod_dgon_stream {
     int alias;     /* step of the alias that was asked for, or MOD_DGON_ALIAS_NONE */
     uint32_t caps; /* DGON_CAP_… that the request asks of a model */
     dgon_job_spec spec;
-    dgon_job_ref ref;
-    bool has_job;
     bool accepted; /* the agent has the body and a slot for it */
     bool was_bound;
-    bool cold_asked;   /* whether its agent has to load the model */
-    bool content_sent; /* something of the answer went out: no retry any more */
-    bool requeue;      /* an agent refused for want of a slot: claimed again at requeue_at */
-    uint32_t consumed; /* of the down ring since the link child was told */
+    bool cold_asked; /* whether its agent has to load the model */
+    bool requeue;    /* an agent refused for want of a slot: claimed again at requeue_at */
     unsigned requeues;
-    uint64_t started, bound_at, requeue_at, queued_told_at;
-    uint64_t last_content, last_write, blocked_since;
+    uint64_t bound_at, requeue_at, queued_told_at;
     uint32_t queued_told;
 
     /* the answer */
-    bool headers_sent, in_event, over, probing, trimmed;
+    bool probing, trimmed;
     uint64_t probe_at;
     struct mod_dgon_tally *tally; /* of the request; its parts share it */
     dgon_buf answer;              /* a whole JSON answer, until its end is known */
     dgon_error *failed;           /* mod_dgon_client_error() */
-    uint64_t events;
 };
+
+_Static_assert(offsetof(mod_dgon_stream, r) <= MOD_DGON_STREAM_HOT,
+               "two lines of the cache have all that a token looks at");
 
 /* Worker: a stream for r with pool lifetime; body is the caller's to fill. */
 mod_dgon_stream *mod_dgon_client_create(request_rec *r, mod_dgon_engine *e,

@@ -12,11 +12,28 @@
 
 #include <string.h>
 
+/* Tokens: most of what is ever written. */
+static bool goes_past_filters(mod_dgon_stream *s, bool last)
+{
+    if (last || !s->headers_sent || s->mc == NULL)
+        return false;
+    if (s->way.kind == WAY_UNKNOWN)
+        mod_dgon_way_find(&s->way, s->mc, s->r);
+    return s->way.kind != WAY_FILTERS;
+}
+
 bool mod_dgon_client_write(mod_dgon_stream *s, dgon_buf *out, bool last)
 {
+    if (out->len > 0 && goes_past_filters(s, last)) {
+        bool sent = mod_dgon_way_send(&s->way, s->mc, out->data, out->len, s->bb);
+        dgon_buf_reset(out);
+        s->last_write = s->now;
+        return sent;
+    }
     request_rec *r = s->r;
     apr_bucket_brigade *bb = s->bb;
     bool ok = false;
+    mod_dgon_way_tell(&s->way, r);
     if (s->upload != NULL && !s->headers_sent)
         mod_dgon_pass_headers(s);
     if (!s->c->aborted) {
@@ -152,7 +169,7 @@ void mod_dgon_client_gone(mod_dgon_stream *s)
 
 bool mod_dgon_client_probe(mod_dgon_stream *s, dgon_buf *out)
 {
-    if (s->mc != NULL && mod_dgon_conn_blocked(s->mc))
+    if (mod_dgon_client_blocked(s))
         return true;
     mod_dgon_client_begin(s);
     if (dgon_sse_write_comment(out, "ping") != DGON_OK)

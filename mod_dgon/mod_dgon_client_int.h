@@ -22,6 +22,12 @@ static inline void mod_dgon_client_count(mod_dgon_stream *s, dgon_count what, ui
     dgon_registry_count(s->engine->registry, s->engine->child, what, n);
 }
 
+/* Does output wait for the client's socket? In a worker never: there a write blocks. */
+static inline bool mod_dgon_client_blocked(const mod_dgon_stream *s)
+{
+    return !s->way.clear && s->mc != NULL && mod_dgon_conn_blocked(s->mc);
+}
+
 /* Before a job is given up: what the registry knows of it. */
 void mod_dgon_client_note_attempt(mod_dgon_stream *s, dgon_job_ref ref);
 /* Gives the job up, if there is one. */

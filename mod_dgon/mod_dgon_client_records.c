@@ -67,7 +67,7 @@ static void content_begins(mod_dgon_stream *s)
 static bool on_event(mod_dgon_stream *s, dgon_buf *out, dgon_ring *down,
                      const dgon_ring_record *rec)
 {
-    dgon_form form = dgon_op_form((dgon_op)s->spec.op);
+    dgon_form form = s->form;
     bool first = !s->in_event;
     if (s->collect)
         out = &s->answer; /* its lines, for who waits for them */
@@ -125,7 +125,7 @@ static mod_dgon_pump on_end(mod_dgon_stream *s, dgon_buf *out)
     }
     mod_dgon_client_begin(s);
     if (s->streaming) {
-        bool done = dgon_op_form((dgon_op)s->spec.op) == DGON_FORM_DATA;
+        bool done = s->form == DGON_FORM_DATA;
         if (s->in_event || (done && dgon_buf_adds(out, "data: [DONE]\n\n") != DGON_OK))
             return PUMP_BROKEN;
         return mod_dgon_client_end(s, out);
@@ -255,7 +255,7 @@ bool mod_dgon_client_cancelled(mod_dgon_stream *s)
 mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out)
 {
     mod_dgon_pump how = PUMP_WAIT;
-    if (s->c->aborted) {
+    if (!s->way.clear && s->c->aborted) {
         mod_dgon_client_gone(s);
         return PUMP_BROKEN;
     }
@@ -268,7 +268,7 @@ mod_dgon_pump mod_dgon_client_pump(mod_dgon_stream *s, dgon_buf *out)
             return mod_dgon_client_fail(s, out);
         if (mod_dgon_client_has_body(s))
             mod_dgon_client_feed(s);
-        if (s->mc != NULL && mod_dgon_conn_blocked(s->mc))
+        if (mod_dgon_client_blocked(s))
             break; /* the ring holds the rest; the agent's credit runs out and its backend waits */
         mod_dgon_step last = STEP_MORE;
         unsigned steps = 0;

@@ -79,7 +79,7 @@ void mod_dgon_client_news(mod_dgon_stream *s)
     mod_dgon_pump how = mod_dgon_client_pump(s, &e->out);
     if (how != PUMP_WAIT) {
         end_suspended(s, how);
-    } else if (mod_dgon_conn_blocked(s->mc) && s->blocked_since == 0) {
+    } else if (mod_dgon_client_blocked(s) && s->blocked_since == 0) {
         s->blocked_since = e->now;
         mod_dgon_timer_set(&e->wheel, &s->timer, e->now + (uint64_t)s->conf->write_timeout,
                            stream_timer);
@@ -106,6 +106,7 @@ static void end_suspended(mod_dgon_stream *s, mod_dgon_pump how)
     mod_dgon_client_gone(s); /* no-op when it is over already */
     mod_dgon_timer_stop(&s->timer);
     unlist(s);
+    mod_dgon_way_tell(&s->way, s->r);
     mod_dgon_conn_done(s->mc, s->r, how == PUMP_BROKEN);
 }
 
@@ -135,6 +136,7 @@ void mod_dgon_client_end_gone(mod_dgon_engine *e, bool all)
         e->gone = s->prev;
         s->prev = NULL;
         set_now(s);
+        mod_dgon_way_tell(&s->way, s->r);
         mod_dgon_conn_done(s->mc, s->r, true);
     }
 }
@@ -167,6 +169,7 @@ static void event(void *user, uint32_t events)
 {
     mod_dgon_stream *s = user;
     set_now(s);
+    s->way.clear = false;
     if (s->c->aborted || (events & (EPOLLHUP | EPOLLERR))) {
         s->c->aborted = 1;
         leave(s);

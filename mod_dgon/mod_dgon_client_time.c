@@ -125,7 +125,7 @@ static uint64_t next_due(mod_dgon_stream *s, bool queued)
     if (mod_dgon_client_comments(s))
         sooner(&due, s->headers_sent ? s->last_write + (uint64_t)s->conf->ping_interval
                                      : s->started + (uint64_t)s->conf->header_hold);
-    if (s->blocked_since != 0 && s->mc != NULL && mod_dgon_conn_blocked(s->mc))
+    if (s->blocked_since != 0 && mod_dgon_client_blocked(s))
         sooner(&due, s->blocked_since + (uint64_t)s->conf->write_timeout);
     return due > s->now ? due : s->now + 20;
 }
@@ -135,7 +135,7 @@ static bool too_slow(mod_dgon_stream *s)
 {
     if (s->mc == NULL)
         return false;
-    if (!mod_dgon_conn_blocked(s->mc)) {
+    if (!mod_dgon_client_blocked(s)) {
         s->blocked_since = 0;
         return false;
     }
@@ -167,7 +167,7 @@ mod_dgon_pump mod_dgon_client_tick(mod_dgon_stream *s, dgon_buf *out, uint64_t *
         how = tick_bound(s, out);
     if (how != PUMP_WAIT)
         return how;
-    if (s->mc == NULL || !mod_dgon_conn_blocked(s->mc)) {
+    if (!mod_dgon_client_blocked(s)) {
         if (comments(s, out, queued) != DGON_OK ||
             (out->len > 0 && !mod_dgon_client_write(s, out, false))) {
             mod_dgon_client_gone(s);

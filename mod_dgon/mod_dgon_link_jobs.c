@@ -1,5 +1,6 @@
 /* The jobs of a link: body up, records down, credit, cancel. The path of a token in the link child
  * is mod_dgon_link_records(). */
+#include "mod_dgon_client.h"
 #include "mod_dgon_link_int.h"
 
 #include "dgon/error.h"
@@ -293,6 +294,16 @@ static bool stray(mod_dgon_link *l)
     return false;
 }
 
+/* Its reader, most often this very thread, comes to the stream when the ring is written: fetched
+ * meanwhile. */
+static void expect_reader(const mod_dgon_engine *e, uint32_t slot)
+{
+    uintptr_t client = atomic_load_explicit(&e->clients[slot], memory_order_relaxed);
+    if (client != 0 && (client & 1) == 0)
+        for (size_t at = 0; at < MOD_DGON_STREAM_HOT; at += MOD_DGON_LINE)
+            __builtin_prefetch((const char *)client + at, 1);
+}
+
 static bool record(mod_dgon_link *l, const dgon_record *rec)
 {
     mod_dgon_engine *e = l->engine;
@@ -306,6 +317,7 @@ static bool record(mod_dgon_link *l, const dgon_record *rec)
     case DGON_REC_HEAD:
         if (job->cancelled)
             return true;
+        expect_reader(e, job->ref.slot);
         switch (content(job, rec)) {
         case DGON_OK:
             return true;

@@ -1,7 +1,9 @@
 """The agent between a gateway's double and a scripted model server: mapping, connections, faults, cancel."""
 
 import json
+import queue
 import signal
+import socket
 import threading
 import time
 
@@ -376,6 +378,48 @@ def test_job_that_meets_a_dead_backend_reports_it_at_once(make):
     assert kind == FAIL and why["status"] == 502 and why["retryable"]
     assert link.expect("models", timeout=2)["models"] == []
     backend.start()
+
+
+def test_backend_that_takes_no_connection(make):
+    """Nobody answers the SYN: the machine sleeps, or its listen queue is full."""
+    backend = Backend(models=["m"])
+    a, link = make(backend, agent="models_interval = 60\nslots = 8\n", more="connect_timeout = 1")
+    backend.stop()
+    with socket.socket() as full:
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        full.bind(("127.0.0.1", backend.port))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for s in waiting:
+            s.setblocking(False)
+            s.connect_ex(full.getsockname())
+        begin = time.monotonic()
+        kind, why = link.job("hi", model="m").wait(5)
+        assert 0.9 < time.monotonic() - begin < 3.5
+        assert kind == FAIL and why["status"] == 502 and why["retryable"] and "cannot be reached" in why["message"], why
+        for s in waiting:
+            s.close()
+    backend.start()
+
+
+def test_backend_that_never_says_hello(make):
+    """It takes the connection and does not speak TLS."""
+    lasted = queue.Queue()
+
+    def take(silent):
+        s, _ = silent.accept()
+        begin = time.monotonic()
+        s.settimeout(8)
+        while s.recv(4096):
+            pass
+        lasted.put(time.monotonic() - begin)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        threading.Thread(target=take, args=(silent,), daemon=True).start()
+        port = silent.getsockname()[1]
+        a, link = make(Backend(models=["m"]), more=f'[backend "silent"]\nkind = openai\nurl = https://127.0.0.1:{port}\nconnect_timeout = 1')
+        assert 0.9 < lasted.get(timeout=10) < 3.5
+        assert link.job("hi", model="m").wait()[0] == END
 
 
 def test_backend_changes_its_kind(make):
