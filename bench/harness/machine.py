@@ -51,9 +51,10 @@ def pss_kib(root):
 
 
 def busy(cpus):
-    """Seconds of these processors since they started: (worked in processes, or for another machine; worked in all;
-    passed). The difference of the first two are interrupts, on loopback nearly all of them of our own traffic."""
-    processes = worked = passed = 0
+    """Seconds of these processors since they started: (worked in processes; for another machine of the same host;
+    worked in all; passed). What is left of the third are interrupts, on loopback nearly all of them of our own
+    traffic."""
+    processes = stolen = worked = passed = 0
     with open("/proc/stat") as f:
         for line in f:
             m = re.match(r"cpu(\d+) (.*)", line)
@@ -61,14 +62,15 @@ def busy(cpus):
                 t = [int(x) for x in m[2].split()][:8]
                 passed += sum(t)
                 worked += sum(t) - t[3] - t[4]
-                processes += sum(t) - sum(t[3:7])
-    return processes / TICK, worked / TICK, passed / TICK
+                processes += sum(t[:3])
+                stolen += t[7]
+    return processes / TICK, stolen / TICK, worked / TICK, passed / TICK
 
 
 class Meter:
     """In a with block: cpu, the seconds of each part ({name: pid of its root}) and of "load", the children
     of ours that ended meanwhile; used and others, the shares of the processors that anybody and that
-    processes outside of this run worked."""
+    processes outside of this run or other machines worked."""
 
     def __init__(self, parts):
         self.parts, self.cpus = parts, os.sched_getaffinity(0)
@@ -83,9 +85,10 @@ class Meter:
         return self
 
     def __exit__(self, *_):
-        was_processes, was_worked, was_passed, was_ours, was_cpu = self.start
-        processes, worked, passed, ours, cpu = self._read()
+        was_processes, was_stolen, was_worked, was_passed, was_ours, was_cpu = self.start
+        processes, stolen, worked, passed, ours, cpu = self._read()
         passed = max(passed - was_passed, 1e-9)
         self.cpu = {name: cpu[name] - was_cpu[name] for name in cpu}
         self.used = (worked - was_worked) / passed
-        self.others = max(0.0, processes - was_processes - (ours - was_ours)) / passed
+        # A process's own time is exact, the processors' is a sample: what they differ by must not hide what was stolen.
+        self.others = (max(0.0, processes - was_processes - (ours - was_ours)) + stolen - was_stolen) / passed
