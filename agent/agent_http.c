@@ -106,7 +106,7 @@ static size_t on_write(char *p, size_t size, size_t n, void *user)
         long code = 0;
         (void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &code);
         r->status = (int)code;
-        r->got = true;
+        r->got = r->connected = true;
         drop_body(r);
     }
     if (r->ops == NULL) {
@@ -304,15 +304,23 @@ void agent_http_settle(agent_http *h)
     }
 }
 
-static agent_request *too_late(const agent_http *h, uint64_t now)
+static bool is_late(agent_request *r, uint64_t now)
 {
-    for (agent_request *r = h->list; r != NULL; r = r->next) {
-        if (!r->connected && now - r->begun_ms > (uint64_t)r->connect_timeout_s * 1000u &&
-            !is_connected(r)) {
-            return r;
+    return !r->connected && now - r->begun_ms > (uint64_t)r->connect_timeout_s * 1000u &&
+           !is_connected(r);
+}
+
+static void report_late(agent_http *h, uint64_t now)
+{
+    agent_request *r = h->list;
+    while (r != NULL) {
+        if (is_late(r, now)) {
+            report(r, CURLE_OPERATION_TIMEDOUT);
+            r = h->list; /* whoever hears of it may have ended others */
+        } else {
+            r = r->next;
         }
     }
-    return NULL;
 }
 
 /* A time limit of curl's own would stay in its tree of timers when the connection stands, and with
@@ -320,14 +328,17 @@ static agent_request *too_late(const agent_http *h, uint64_t now)
 void agent_http_tick(agent_http *h)
 {
     uint64_t now = agent_os_now_ms();
+    bool late = false;
     for (agent_request *r = h->list, *next; r != NULL; r = next) {
         next = r->next;
         if (r->ops == NULL && now - r->released_ms > RELEASED_MS) {
             request_free(r);
+        } else if (is_late(r, now)) {
+            late = true;
         }
     }
-    for (agent_request *r; (r = too_late(h, now)) != NULL;) {
-        report(r, CURLE_OPERATION_TIMEDOUT);
+    if (late) {
+        report_late(h, now);
     }
     agent_http_multi_tick(&h->multis);
 }
