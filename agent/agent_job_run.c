@@ -3,6 +3,7 @@
 
 #include "agent_log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define ERROR_MAX  65536u /* of a backend's non-200 answer */
@@ -282,12 +283,7 @@ static dgon_status ask_backend(agent_job *j, dgon_buf *request)
     if (*j->path == '\0') {
         return later(j, 0);
     }
-    size_t base = strlen(c->url), path = strlen(j->path);
-    if (base + path >= sizeof url) {
-        return DGON_ETOOBIG;
-    }
-    memcpy(url, c->url, base);
-    memcpy(url + base, j->path, path + 1);
+    (void)snprintf(url, sizeof url, "%s%s", c->url, j->path);
     agent_http_spec spec = {.url = url,
                             .secret = c->secret,
                             .ca_file = c->ca_file,

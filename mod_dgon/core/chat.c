@@ -22,36 +22,6 @@ static dgon_status quote(char *dst, size_t size, const char *s, size_t *len)
     return st;
 }
 
-/* This and the head stand before each first token, and printf would be cold then. */
-static size_t decimal(char dst[24], uint64_t v)
-{
-    size_t n = 1;
-    for (uint64_t left = v; left > 9; left /= 10)
-        n++;
-    dst[n] = '\0';
-    for (size_t at = n; at > 0; v /= 10)
-        dst[--at] = (char)('0' + v % 10);
-    return n;
-}
-
-static void write_head(dgon_chat *c, const char *object)
-{
-    const char *const parts[] = {"{\"id\":",    c->id_json,        ",\"object\":\"",
-                                 object,        "\",\"created\":", c->created,
-                                 ",\"model\":", c->model_json,     ",\"choices\":["};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        size_t n = strlen(parts[i]);
-        memcpy(c->head + c->head_len, parts[i], n);
-        c->head_len += n;
-    }
-    c->head[c->head_len] = '\0';
-}
-
-_Static_assert(sizeof((dgon_chat){0}.head) > sizeof((dgon_chat){0}.id_json) +
-                                                 sizeof((dgon_chat){0}.model_json) +
-                                                 sizeof((dgon_chat){0}.created) + 100,
-               "the head has room for the longest names");
-
 static dgon_status init(dgon_chat *c, const char *id, const char *model, int64_t created,
                         bool stream, bool want_usage, bool text)
 {
@@ -61,11 +31,16 @@ static dgon_status init(dgon_chat *c, const char *id, const char *model, int64_t
         s = quote(c->model_json, sizeof c->model_json, model, &c->ident.model_len);
     if (s != DGON_OK)
         return s;
-    c->ident.created_len = decimal(c->created, created < 0 ? 0 : (uint64_t)created);
+    c->ident.created_len =
+        (size_t)snprintf(c->created, sizeof c->created, "%" PRId64, created < 0 ? 0 : created);
     c->ident.id_json = c->id_json;
     c->ident.model_json = c->model_json;
     c->ident.created = c->created;
-    write_head(c, text ? "text_completion" : "chat.completion.chunk");
+    c->head_len = (size_t)snprintf(c->head, sizeof c->head,
+                                   "{\"id\":%s,\"object\":\"%s\",\"created\":%s,\"model\":%s,"
+                                   "\"choices\":[",
+                                   c->id_json, text ? "text_completion" : "chat.completion.chunk",
+                                   c->created, c->model_json);
     c->text = text;
     c->stream = stream;
     c->want_usage = want_usage;
