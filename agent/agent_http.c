@@ -230,7 +230,10 @@ agent_request *agent_http_start(agent_http *h, const agent_http_spec *spec,
 
 void agent_http_cancel(agent_request *r)
 {
+    agent_http_handles *pool = &r->http->handles;
+    pool->cancels = true;
     request_free(r);
+    pool->cancels = false;
 }
 
 void agent_http_release(agent_request *r)

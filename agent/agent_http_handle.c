@@ -65,6 +65,14 @@ static int set_socket(void *user, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
+/* Whoever cancels wants no more of it: a reset is one packet, where a FIN is the first of four. */
+static int close_socket(void *user, curl_socket_t fd)
+{
+    const agent_http_handles *pool = user;
+    agent_os_close_backend((intptr_t)fd, pool->cancels);
+    return 0;
+}
+
 /* Read once: curl takes a text apart, and puts it together again, for each request. */
 static bool set_address(agent_http_handle *h, const agent_http_spec *spec)
 {
@@ -90,7 +98,7 @@ static bool has_one_address(const agent_http_handle *h)
 
 #define SET(option, value) (ok = ok && curl_easy_setopt(h->easy, option, value) == CURLE_OK)
 
-static bool set_options(agent_http_handle *h, const agent_http_spec *spec)
+static bool set_options(agent_http_handles *pool, agent_http_handle *h, const agent_http_spec *spec)
 {
     bool ok = set_address(h, spec);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -101,6 +109,8 @@ static bool set_options(agent_http_handle *h, const agent_http_spec *spec)
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_SOCKOPTFUNCTION, set_socket);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    SET(CURLOPT_CLOSESOCKETDATA, pool);
     SET(CURLOPT_MAXAGE_CONN, 3L); /* llama-server drops idle connections after 5 s */
     if (!has_one_address(h)) { /* else agent_http_tick() alone looks, which costs a token nothing */
         SET(CURLOPT_CONNECTTIMEOUT, (long)spec->connect_timeout_s);
@@ -186,14 +196,14 @@ static void remember(agent_http_handle *h, const agent_http_spec *spec)
     h->post = spec->body != NULL;
 }
 
-static agent_http_handle *create(const agent_http_spec *spec)
+static agent_http_handle *create(agent_http_handles *pool, const agent_http_spec *spec)
 {
     agent_http_handle *h = dgon_calloc(1, sizeof *h);
     if (h == NULL) {
         return NULL;
     }
     h->easy = curl_easy_init();
-    if (h->easy == NULL || !set_options(h, spec)) {
+    if (h->easy == NULL || !set_options(pool, h, spec)) {
         destroy(h);
         return NULL;
     }
@@ -215,7 +225,7 @@ agent_http_handle *agent_http_handle_take(agent_http_handles *pool, const agent_
             }
         }
     }
-    return create(spec);
+    return create(pool, spec);
 }
 
 void agent_http_handle_give(agent_http_handles *pool, agent_http_handle *h)

@@ -23,6 +23,7 @@ typedef struct agent_http_handle {
 typedef struct agent_http_handles {
     agent_http_handle *idle;
     unsigned count;
+    bool cancels; /* what curl closes meanwhile is reset */
 } agent_http_handles;
 
 /* One with all that the spec says but its body. The caller's until it is given back; NULL when

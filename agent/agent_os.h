@@ -53,8 +53,8 @@ const char *agent_os_credentials(void);
 DGON_MUST_USE dgon_status agent_os_read_file(const char *path, bool secret, dgon_buf *out,
                                              char *why, size_t why_size);
 /* The file has this content or its old one, and it is on disk on return. A secret is for its owner
- * alone (the directory's, if an administrator writes it). A missing last directory is made. On failure
- * `why` gets the reason. */
+ * alone (the directory's, if an administrator writes it). A missing last directory is made. On
+ * failure `why` gets the reason. */
 DGON_MUST_USE dgon_status agent_os_write_file(const char *path, bool secret, const void *p,
                                               size_t n, char *why, size_t why_size);
 bool agent_os_exists(const char *path);
@@ -98,5 +98,7 @@ unsigned agent_os_resolve(const char *host, unsigned port,
 void agent_os_tune_link(int fd, unsigned dead_s);
 /* Bounds what the kernel holds of a backend's answer before we read it. */
 void agent_os_tune_backend(intptr_t fd);
+/* Closes the socket, with a reset if nobody wants what is still to come from there. */
+void agent_os_close_backend(intptr_t fd, bool reset);
 
 #endif

@@ -4,8 +4,8 @@
 #ifndef MOD_DGON_CLIENT_H
 #define MOD_DGON_CLIENT_H
 
-#include "mod_dgon_conn.h"
 #include "mod_dgon_engine.h"
+#include "mod_dgon_way.h"
 
 #include "dgon/error.h"
 #include "dgon/op.h"

@@ -4,6 +4,10 @@
 
 #include "mod_dgon_conn.h"
 
+#include <sys/types.h>
+
+struct iovec;
+
 /* mod_dgon_conn.c */
 void mod_dgon_conn_event(mod_dgon_watch *w, uint32_t events);
 /* epoll bits for its socket, 0: none. Owner of the connection: whichever thread has it. */
@@ -18,6 +22,11 @@ void mod_dgon_conn_destroy(mod_dgon_conn *mc);
 
 /* mod_dgon_conn_out.c */
 apr_status_t mod_dgon_conn_filter(ap_filter_t *f, apr_bucket_brigade *bb);
+/* Sends to fd, mc's socket, what that takes now: the bytes, or negative. If the client is gone, the
+ * connection is aborted then. */
+ssize_t mod_dgon_conn_sendv(mod_dgon_conn *mc, int fd, struct iovec *vec, size_t count);
+/* For mod_logio, which else counts them in core's filter. */
+void mod_dgon_conn_count_out(conn_rec *c, size_t bytes);
 /* What core has kept. False: the connection is dead. */
 bool mod_dgon_conn_send_pending(mod_dgon_conn *mc);
 void mod_dgon_conn_optional_fns(void); /* hook */

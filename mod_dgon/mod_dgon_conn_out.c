@@ -14,6 +14,12 @@
 
 static APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) * logio_add_bytes_out;
 
+void mod_dgon_conn_count_out(conn_rec *c, size_t bytes)
+{
+    if (logio_add_bytes_out != NULL)
+        logio_add_bytes_out(c, (apr_off_t)bytes);
+}
+
 bool mod_dgon_conn_blocked(const mod_dgon_conn *mc)
 {
     return mc->c->data_in_output_filters != 0;
@@ -25,19 +31,16 @@ static bool is_memory(const apr_bucket *b)
            APR_BUCKET_IS_IMMORTAL(b);
 }
 
-static ssize_t send_vectors(int fd, struct iovec *vec, size_t count)
+ssize_t mod_dgon_conn_sendv(mod_dgon_conn *mc, int fd, struct iovec *vec, size_t count)
 {
     struct msghdr msg = {.msg_iov = vec, .msg_iovlen = count};
     ssize_t n;
     do {
         n = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        mc->c->aborted = 1;
     return n;
-}
-
-static bool is_full(void)
-{
-    return errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
 /* Sends what is in memory at the front of bb. True if all went out that was tried. */
@@ -63,15 +66,11 @@ static bool send_front(mod_dgon_conn *mc, apr_bucket_brigade *bb)
     }
     if (want == 0)
         return false;
-    ssize_t n = send_vectors(mc->fd, vec, count);
-    if (n < 0) {
-        if (!is_full())
-            mc->c->aborted = 1;
+    ssize_t n = mod_dgon_conn_sendv(mc, mc->fd, vec, count);
+    if (n < 0)
         return false;
-    }
-    if (logio_add_bytes_out != NULL)
-        logio_add_bytes_out(mc->c, n);
     size_t sent = (size_t)n;
+    mod_dgon_conn_count_out(mc->c, sent);
     while (sent > 0) {
         apr_bucket *b = APR_BRIGADE_FIRST(bb);
         if (b->length > sent) {
@@ -161,93 +160,6 @@ bool mod_dgon_conn_write(mod_dgon_conn *mc, ap_filter_t *filters, apr_bucket_bri
         mod_dgon_conn_watch(mc);
     }
     return !mc->c->aborted;
-}
-
-static bool is_named(const ap_filter_t *f, const char *name)
-{
-    return strcmp(f->frec->name, name) == 0;
-}
-
-/* Between two pieces of a body these filters of httpd do nothing but count its bytes (the first)
- * and put a chunk's length before them (the last). Any other may want to see the piece. */
-void mod_dgon_way_find(mod_dgon_way *way, const mod_dgon_conn *mc, const request_rec *r)
-{
-    const ap_filter_t *f = r->output_filters;
-    way->fd = mc->fd;
-    way->kind = WAY_PLAIN;
-    for (; f != NULL && f != mc->c->output_filters; f = f->next) {
-        if (is_named(f, "chunk"))
-            way->kind = WAY_CHUNKED;
-        else if (!is_named(f, "content_length") && !is_named(f, "http_outerror"))
-            way->kind = WAY_FILTERS;
-        if (way->kind == WAY_FILTERS)
-            return;
-    }
-    /* mod_reqtimeout's looks for the request's end; below ours there is core's only */
-    while (f != NULL && is_named(f, "reqtimeout"))
-        f = f->next;
-    way->socket =
-        f != NULL && f->frec->filter_func.out_func == mod_dgon_conn_filter && f->next == mc->core;
-}
-
-/* What is left of it behind `sent` bytes goes through the connection's filters: mod_ssl's have work
- * to do, and core keeps what the socket does not take. */
-static bool send_rest(mod_dgon_conn *mc, const struct iovec *vec, size_t count, size_t sent,
-                      apr_bucket_brigade *bb)
-{
-    for (; count > 0; vec++, count--) {
-        size_t skip = sent < vec->iov_len ? sent : vec->iov_len;
-        sent -= skip;
-        if (skip < vec->iov_len)
-            APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create((char *)vec->iov_base + skip,
-                                                                    vec->iov_len - skip,
-                                                                    bb->bucket_alloc));
-    }
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(bb->bucket_alloc));
-    return mod_dgon_conn_write(mc, mc->c->output_filters, bb);
-}
-
-bool mod_dgon_way_send(mod_dgon_way *way, mod_dgon_conn *mc, const char *data, size_t len,
-                       apr_bucket_brigade *bb)
-{
-    char line[2 * sizeof(len) + sizeof("\r\n")];
-    struct iovec vec[3];
-    size_t count = 0, want = len;
-    ssize_t n = 0;
-    if (way->kind == WAY_CHUNKED) {
-        char *at = line + sizeof(line);
-        *--at = '\n';
-        *--at = '\r';
-        for (size_t left = len; left > 0; left >>= 4)
-            *--at = "0123456789abcdef"[left & 15];
-        vec[count++] = (struct iovec){at, (size_t)(line + sizeof(line) - at)};
-        want += vec[0].iov_len + 2;
-    }
-    vec[count++] = (struct iovec){(void *)(uintptr_t)data, len};
-    if (way->kind == WAY_CHUNKED)
-        vec[count++] = (struct iovec){(void *)(uintptr_t) "\r\n", 2};
-    if (way->clear || (way->socket && !mc->c->aborted && !mod_dgon_conn_blocked(mc))) {
-        n = send_vectors(way->fd, vec, count);
-        if (n < 0 && !is_full())
-            mc->c->aborted = 1;
-    }
-    way->sent += n > 0 ? (uint64_t)n : 0;
-    way->body += len;
-    way->clear = n == (ssize_t)want;
-    if (way->clear)
-        return true;
-    return !mc->c->aborted && send_rest(mc, vec, count, n > 0 ? (size_t)n : 0, bb);
-}
-
-void mod_dgon_way_tell(mod_dgon_way *way, request_rec *r)
-{
-    way->clear = false;
-    if (way->body == 0)
-        return;
-    r->bytes_sent += (apr_off_t)way->body; /* as the filter content_length does */
-    if (logio_add_bytes_out != NULL)
-        logio_add_bytes_out(r->connection, (apr_off_t)way->sent);
-    way->body = way->sent = 0;
 }
 
 void mod_dgon_conn_optional_fns(void)

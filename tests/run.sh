@@ -12,11 +12,7 @@ TEXT
 }
 
 passed=0 failed=0
-# Directories of pytest's, in two parts. What is made ahead is made beside the first, which judges no time; page is the last: its
-# browser lives until the end.
-suites_beside="clients examples"
-suites_alone="packages e2e page"
-suites="$suites_beside $suites_alone"
+suites="clients examples packages e2e page" # directories of pytest's
 
 # count_trs DIR...: adds up the result files that automake's test harness wrote.
 count_trs() {
@@ -66,27 +62,28 @@ make_venv() {
         cp "$top/tests/requirements.txt" "$top/build/venv/requirements.txt"
 }
 
-# end_to_end [ARGUMENT...]: pytest; it leaves "PASSED FAILED" in build/e2e/count, and how long each test took in build/e2e/durations-$part.
+# end_to_end [ARGUMENT...]: pytest; it leaves "PASSED FAILED" in build/e2e/count-$part, and how long each test took in durations-$part.
 end_to_end() {
-    local p=0 f=0 suite folders=()
+    local p=0 f=0 suite folders=() count=$top/build/e2e/count${part:+-$part}
     for suite in $suites; do folders+=("$top/tests/$suite"); done
     venv
     mkdir -p "$top/build/e2e"
-    rm -f "$top/build/e2e/count"
+    rm -f "$count"
     DGON_OBJ=${e2e_obj:-$obj} DGON_PART=${part:-} DGON_CACHE=$cache "$top/build/venv/bin/python" -m pytest -c "$top/tests/e2e/pytest.ini" \
         --rootdir "$top/tests/e2e" "$@" "${folders[@]}" </dev/null &
     wait $! || true
-    read -r p f 2>/dev/null <"$top/build/e2e/count" || f=1
+    read -r p f 2>/dev/null <"$count" || f=1
     passed=$((passed + p)) failed=$((failed + f))
 }
 
 # What the suites run and do not build, into the cache: it would else be fetched within some test's time.
 fetch() {
+    venv
     step "fetching model servers and clients (once)" "$top/build/fetch.log" \
         env DGON_OBJ="$obj" DGON_CACHE="$cache" "$top/build/venv/bin/python" "$top/tests/clients/fetch.py"
 }
 
-# Everything that takes processors and is no test: other builds, the packages.
+# Everything that takes processors and asks nothing of time: other builds, the packages, their tests.
 make_ahead() {
     configure_in "$top/build/sanitize" --enable-sanitize=address,undefined --enable-werror
     step "make with ASan and UBSan" "$top/build/sanitize/make.log" make -C "$top/build/sanitize" -j"$jobs" all
@@ -100,23 +97,33 @@ make_ahead() {
     step "RPM packages" "$top/build/rpm.log" "$top/build.sh" rpm
     step "Debians to install them into (once)" "$top/build/debians.log" env DGON_PACKAGES=made DGON_OBJ="$obj" DGON_CACHE="$cache" \
         "$top/build/venv/bin/python" "$top/tests/packages/fetch.py"
+    make_check "make check with ASan and UBSan" "$top/build/sanitize"
+    make_check "ring and registry with TSan" "$top/build/thread/tests/stress"
+    echo "packages:"
+    DGON_PACKAGES=made part=packages suites=packages end_to_end
 }
 
-# begin NAME COMMAND: beside what follows, on processor time that nobody else wants; join: waits for it and shows what it said.
+declare -A begun=() # function -> pid
+# begin FUNCTION [idle]: beside what follows; idle: on processor time that nobody else wants.
 begin() {
     {
-        chrt --idle -p 0 "$BASHPID" 2>/dev/null || renice -n 19 "$BASHPID" >/dev/null
+        passed=0 failed=0
+        if [ "${2:-}" = idle ]; then chrt --idle -p 0 "$BASHPID" 2>/dev/null || renice -n 19 "$BASHPID" >/dev/null; fi
         "$1"
+        echo "$passed $failed" >"$top/build/$1.count"
     } >"$top/build/$1.out" 2>&1 </dev/null &
-    begun=$1 begun_pid=$!
+    begun[$1]=$!
 }
+# join FUNCTION: waits for it, shows what it said, and adds what it counted.
 join() {
-    local pid status=0
+    local pid status=0 p f
     # the whole machine is its own from now on
-    for pid in $begun_pid $(descendants "$begun_pid"); do chrt --other -p 0 "$pid" 2>/dev/null || true; done
-    wait "$begun_pid" || status=$?
-    cat "$top/build/$begun.out"
-    [ "$status" = 0 ] || die "$begun failed"
+    for pid in ${begun[$1]} $(descendants "${begun[$1]}"); do chrt --other -p 0 "$pid" 2>/dev/null || true; done
+    wait "${begun[$1]}" || status=$?
+    cat "$top/build/$1.out"
+    [ "$status" = 0 ] || die "$1 failed"
+    read -r p f <"$top/build/$1.count"
+    passed=$((passed + p)) failed=$((failed + f))
 }
 
 # Whatever is C of ours and carries streams. Not what only asks the same of real servers, nor the pass-through under a second MPM with
@@ -126,18 +133,22 @@ sanitized+=" or ((test_kept or test_pass) and not llama and not worker) or (test
 
 # The same tests on other builds: undefined behaviour, memory and data races do not show in the first.
 other_builds() {
-    make_check "make check with ASan and UBSan" "$top/build/sanitize"
     echo "module and agent with ASan and UBSan, end to end:"
     e2e_obj=$top/build/sanitize part=sanitize end_to_end -k "$sanitized"
     echo "agent under valgrind:"
     DGON_AGENT_WRAPPER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" part=valgrind end_to_end -k test_agent_echo
-    make_check "ring and registry with TSan" "$top/build/thread/tests/stress"
+}
+
+examples() {
+    echo "examples:"
+    part=examples suites=examples end_to_end
 }
 
 run_tests() {
     case ${1:-} in -h | --help) test_usage && return ;; esac
     local name=${1:-} kind
     page_tools=needed
+    [ -n "$name" ] || beside_build="begin fetch"
     # shellcheck disable=SC2086
     build $test_packages
     if [ "$name" = clients-table ]; then
@@ -155,16 +166,18 @@ run_tests() {
         done
         [ $((passed + failed)) -gt 0 ] || end_to_end -k "$1"
     else
-        venv
-        begin fetch
         make_check "make check" "$obj"
-        join
-        begin make_ahead
-        echo "clients and examples:"
-        part=beside suites=$suites_beside end_to_end
-        join
-        echo "packages, end to end, page:"
-        DGON_PACKAGES=made part=alone suites=$suites_alone end_to_end
+        join fetch
+        begin make_ahead idle
+        begin examples
+        echo "clients:"
+        part=clients suites=clients end_to_end
+        join examples
+        echo "end to end:"
+        part=e2e suites=e2e end_to_end
+        join make_ahead
+        echo "page:"
+        part=page suites=page end_to_end
         other_builds
     fi
     echo "$passed passed, $failed failed"

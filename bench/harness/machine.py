@@ -38,6 +38,17 @@ class Snapshot:
         return self.time[root][1]
 
 
+def seconds_by_part(pids):
+    """{name: seconds} of {name: pids}. Costs next to nothing, unlike a Snapshot, so it may be read in mid-run."""
+    total = {}
+    for name, own in pids.items():
+        total[name] = 0
+        for pid in own:
+            with open(f"/proc/{pid}/stat") as f:
+                total[name] += sum(map(int, f.read().rpartition(")")[2].split()[11:13])) / TICK
+    return total
+
+
 def pss_kib(root):
     """Proportional set size of a process tree."""
     total = 0

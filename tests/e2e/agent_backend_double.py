@@ -56,6 +56,7 @@ class Exchange:
                     data = self.sock.recv(1)
                 except OSError:
                     data = b""
+                    self.backend.resets += 1
                 if not data:
                     self.backend.aborts.put(time.monotonic())
                     break
@@ -102,7 +103,7 @@ class Backend:
         self.kind, self.models, self.slots = kind, list(models), slots
         self.can, self.loaded = {}, list(models)[:1]  # of Ollama: a model's capabilities, where they are not the usual ones, and which are loaded
         self.script = script or (openai_stream() if kind == "openai" else ollama_stream())
-        self.requests, self.aborts = [], queue.Queue()
+        self.requests, self.aborts, self.resets = [], queue.Queue(), 0
         self.connections = 0
         self.open = set()
         self.port = 0

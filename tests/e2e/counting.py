@@ -5,6 +5,7 @@ import os
 
 import env
 
+PART = "-" + os.environ["DGON_PART"] if os.environ.get("DGON_PART") else ""
 seen = {}
 took = collections.Counter()
 
@@ -22,7 +23,7 @@ def pytest_sessionfinish(session, exitstatus):
     if exitstatus not in (0, 1):  # collection failed, or nothing was found
         failed += 1
     env.RUNS.mkdir(parents=True, exist_ok=True)
-    (env.RUNS / "count").write_text(f"{len(seen) - sum(not g for g in seen.values())} {failed}\n")
+    (env.RUNS / ("count" + PART)).write_text(f"{len(seen) - sum(not g for g in seen.values())} {failed}\n")
     write_durations()
 
 
@@ -32,8 +33,7 @@ def write_durations():
     for test, seconds in took.items():
         files[test.partition("::")[0]] += seconds
     lines = [f"{seconds:8.2f} {name.removeprefix('../')}\n" for name, seconds in (files + took).most_common()]
-    part = os.environ.get("DGON_PART")
-    (env.RUNS / ("durations" + (f"-{part}" if part else ""))).write_text("".join(lines))
+    (env.RUNS / ("durations" + PART)).write_text("".join(lines))
 
 
 def pytest_collectreport(report):

@@ -261,6 +261,27 @@ def test_cancel_reaches_the_backend(make, script, stream, credit):
     assert len(backend.chats()) == 5
 
 
+def then_silent(x):
+    openai_stream()(x)
+    x.wait_abort()
+
+
+def test_a_cancel_resets_its_own_connection_only(make):
+    backend = Backend(script=streaming)
+    a, link = make(backend)
+    job = link.job("hi", model="m")
+    job.wait_events(2)
+    job.cancel()
+    assert job.wait(2)[0] == CANCELLED
+    backend.aborts.get(timeout=2)
+    assert backend.resets == 1
+    backend.script = then_silent
+    assert link.job("hi", model="m").wait()[0] == END
+    a.stop()
+    backend.aborts.get(timeout=2)
+    assert backend.resets == 1
+
+
 def test_lost_link_cancels_at_the_backend(make, gateway):
     backend = Backend(script=streaming)
     a, link = make(backend)

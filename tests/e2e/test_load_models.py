@@ -180,16 +180,21 @@ def test_busy_agents(fleet):
 def test_other_mpms(users, mpm):
     """A whole answer, one that is told as it goes, and one whose client leaves."""
     f = Fleet(f"test_load_models-{mpm}", users, mpm=mpm, children=8 if mpm == "prefork" else 2, threads=24)
+
+    def unload():
+        """And the agent knows: before it has looked once, its list does not have it either."""
+        for loaded in (True, False):
+            env.wait_for(lambda: f.agent("a")["models"][0]["loaded"] == loaded, what=f"a list that says loaded: {loaded}")
+            b.loaded.clear()
+
     try:
         b = f.add("a", Ollama(["cold"]))
         assert f.post("cold").json()["data"]["loaded"] == 1
-        b.loaded.clear()
-        env.wait_for(lambda: not f.agent("a")["models"][0]["loaded"], what="the list says so")
+        unload()
         of, last = f.load("cold")
         assert last["loaded"] == 1 and states(of["a"])[-2:] == ["loading", "loaded"]
-        b.loaded.clear()
+        unload()
         b.load_s = 20
-        env.wait_for(lambda: not f.agent("a")["models"][0]["loaded"], what="the list says so")
         with f.live("cold") as lines:
             while next(lines)[1]["state"] != "loading":
                 pass

@@ -453,3 +453,12 @@ void agent_os_tune_backend(intptr_t fd)
     int n = 65536; /* the kernel doubles it, for its own needs */
     (void)setsockopt((int)fd, SOL_SOCKET, SO_RCVBUF, &n, sizeof n);
 }
+
+void agent_os_close_backend(intptr_t fd, bool reset)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (reset) {
+        (void)setsockopt((int)fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
+    (void)close((int)fd);
+}
