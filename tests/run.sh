@@ -139,9 +139,12 @@ other_builds() {
     DGON_AGENT_WRAPPER="valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" part=valgrind end_to_end -k test_agent_echo
 }
 
-examples() {
+# Of the suites what judges no time, beside the clients.
+untimed() {
     echo "examples:"
     part=examples suites=examples end_to_end
+    echo "the page's units:"
+    part=units suites=page end_to_end -k test_page_units
 }
 
 run_tests() {
@@ -169,15 +172,15 @@ run_tests() {
         make_check "make check" "$obj"
         join fetch
         begin make_ahead idle
-        begin examples
+        begin untimed
         echo "clients:"
         part=clients suites=clients end_to_end
-        join examples
+        join untimed
         echo "end to end:"
         part=e2e suites=e2e end_to_end
         join make_ahead
         echo "page:"
-        part=page suites=page end_to_end
+        part=page suites=page end_to_end -k "not test_page_units"
         other_builds
     fi
     echo "$passed passed, $failed failed"
