@@ -8,9 +8,11 @@
 #include "load_report.h"
 #include "load_stream.h"
 
+#include <poll.h>
 #include <signal.h>
 
-#define SLOW_TICK (50 * MS)
+#define SLOW_TICK   (50 * MS)
+#define CANCEL_REST 100 /* ms */
 
 static uint64_t next_start, next_cancel, next_tick;
 
@@ -100,6 +102,10 @@ int main(int argc, char **argv)
         streams[i].answer.slow = i < opt.slow;
     }
     run();
+    if (opt.cancel) {
+        /* what we print sets others to work, in the way of those who pass the cancels on */
+        poll(NULL, 0, CANCEL_REST);
+    }
     seconds = (double)(streams_finish - streams_begin) / 1e9;
     report_print(seconds > 0 ? seconds : 1e-9, opt.json);
     http2_fini();
