@@ -37,7 +37,7 @@ static void take_time(struct answer *a, uint64_t seq, uint64_t stamp, uint64_t n
         histogram_add(&first_time, took > known ? took - known : 0);
     }
     if (seq >= opt.skip && !opt.plain) {
-        histogram_add(&token_time, now - stamp);
+        note_token(now, now - stamp);
         if (a->unique) {
             histogram_add(&gap_time, now - a->last_at);
         }

@@ -35,6 +35,8 @@ _Noreturn static void usage(void)
           "(0)\n"
           "  --silent          after its tokens the backend neither speaks nor ends\n"
           "  --skip N          first tokens of each stream that are checked but not timed (0)\n"
+          "  --slice MS        in the JSON also the p99 of the tokens of each such time, 1,000 of "
+          "them at most\n"
           "  --slow K          K of the streams read slowly (0), and are not timed\n"
           "  --slow-rate N     bytes a second that a slow one reads (10240)\n"
           "  --cancel-after MS close stream i at MS + i * gap after the start\n"
@@ -63,6 +65,7 @@ static bool number_option(const char *name, const char *value)
         {"--burst", &opt.burst, 100000000},
         {"--first-ms", &opt.first_ms, 86400000},
         {"--skip", &opt.skip, 100000000},
+        {"--slice", &opt.slice, 86400000},
         {"--slow", &opt.slow, 100000},
         {"--slow-rate", &opt.slow_rate, 1000000000},
         {"--cancel-after", &opt.cancel_after, 86400000},

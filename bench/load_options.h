@@ -11,7 +11,7 @@ struct load_options {
     uint64_t http2;   /* connections that carry the streams; 0: HTTP/1.1, one each */
     uint64_t streams, requests, tokens, skip, slow, slow_rate, phase, id;
     uint64_t burst; /* tokens of one write of the backend */
-    uint64_t ramp, duration, first_ms, cancel_after, cancel_gap, timeout; /* milliseconds */
+    uint64_t ramp, duration, first_ms, slice, cancel_after, cancel_gap, timeout; /* milliseconds */
     double rate;
     bool plain, silent, fresh, json, cancel, tls;
     bool header; /* what the backend shall do stands in a field X-Bench, not in the body */

@@ -1,11 +1,35 @@
 #include "load_report.h"
 
+#include "common.h"
+#include "load_options.h"
+
 #include <stdio.h>
+#include <string.h>
+
+#define SLICES_MAX 1000
 
 struct counts count;
 struct histogram token_time, gap_time, first_time, whole_time;
 struct closing *closings;
 static char error_text[400];
+static struct histogram slice;
+static uint64_t slice_end, slices[SLICES_MAX], slice_count; /* the p99 of each that is over */
+
+void note_token(uint64_t now, uint64_t took)
+{
+    histogram_add(&token_time, took);
+    if (!opt.slice) {
+        return;
+    }
+    if (now >= slice_end) {
+        if (slice.count && slice_count < SLICES_MAX) {
+            slices[slice_count++] = histogram_quantile(&slice, 0.99);
+        }
+        memset(&slice, 0, sizeof(slice));
+        slice_end = now + opt.slice * MS;
+    }
+    histogram_add(&slice, took);
+}
 
 void note_error(const char *p, size_t n)
 {
@@ -95,7 +119,11 @@ static void print_json(double seconds)
     histogram_json("gap", &gap_time);
     histogram_json("first", &first_time);
     histogram_json("whole", &whole_time);
-    printf(",\"error\":");
+    printf(",\"slices_p99_us\":[");
+    for (uint64_t i = 0; i < slice_count; i++) {
+        printf("%s%.1f", i ? "," : "", us(slices[i]));
+    }
+    printf("],\"error\":");
     text_json(error_text);
     printf(",\"closes\":[");
     for (uint64_t i = 0; i < count.cancelled; i++) {

@@ -27,6 +27,8 @@ extern struct histogram token_time, gap_time, first_time, whole_time;
 /* The first count.cancelled ones, in the order of time; main gives room for one a stream. */
 extern struct closing *closings;
 
+/* A token came now that took so many ns: into token_time, and into the time slice (--slice). */
+void note_token(uint64_t now, uint64_t took);
 /* The first text of an error is kept for the report. */
 void note_error(const char *p, size_t n);
 /* Anything that a good run must not have. */
