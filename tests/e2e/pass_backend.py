@@ -25,7 +25,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.rfile.readline()
             self.rfile.readline()
         while left > 0:
-            piece = self.rfile.read1(min(left, 65536))
+            try:
+                piece = self.rfile.read1(min(left, 65536))
+            except ConnectionResetError:
+                piece = b""
             if not piece:
                 self.server.log.append({"cut": True})
                 return
@@ -95,7 +98,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.connection.settimeout(20)
                 seen["gone"] = self.rfile.read(1) == b""
                 seen["gone_at"] = time.monotonic()
-            except OSError:
+            except ConnectionResetError:
+                seen["gone"], seen["gone_at"] = True, time.monotonic()
+            except TimeoutError:
                 pass
             self.close_connection = True
         elif how == "status":
