@@ -20,6 +20,7 @@ typedef struct agent_http_handle {
     bool post;
 } agent_http_handle;
 
+/* Outlives the connections that its handles have made. */
 typedef struct agent_http_handles {
     agent_http_handle *idle;
     unsigned count;

@@ -6,7 +6,6 @@
 #include <apr_optional.h>
 
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
