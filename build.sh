@@ -209,7 +209,7 @@ build() {
     # shellcheck disable=SC2086
     packages $build_packages "$@"
     start_page
-    ${beside_build:-:}
+    ${beside_build:-:} # what the test command begins meanwhile
     configure_in "$obj"
     step "make" "$obj/make.log" make -s --no-print-directory -C "$obj" -j"$jobs"
     end_page

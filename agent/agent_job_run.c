@@ -283,7 +283,10 @@ static dgon_status ask_backend(agent_job *j, dgon_buf *request)
     if (*j->path == '\0') {
         return later(j, 0);
     }
-    (void)snprintf(url, sizeof url, "%s%s", c->url, j->path);
+    int n = snprintf(url, sizeof url, "%s%s", c->url, j->path);
+    if (n < 0 || (size_t)n >= sizeof url) {
+        return DGON_ETOOBIG;
+    }
     agent_http_spec spec = {.url = url,
                             .secret = c->secret,
                             .ca_file = c->ca_file,

@@ -84,7 +84,7 @@ fetch() {
 }
 
 # Everything that takes processors and asks nothing of time: other builds, the packages, their tests.
-make_ahead() {
+aside() {
     configure_in "$top/build/sanitize" --enable-sanitize=address,undefined --enable-werror
     step "make with ASan and UBSan" "$top/build/sanitize/make.log" make -C "$top/build/sanitize" -j"$jobs" all
     step "its programs of make check" "$top/build/sanitize/check-make.log" make -k -C "$top/build/sanitize" -j"$jobs" check TESTS=
@@ -171,14 +171,14 @@ run_tests() {
     else
         make_check "make check" "$obj"
         join fetch
-        begin make_ahead idle
+        begin aside idle
         begin untimed
         echo "clients:"
         part=clients suites=clients end_to_end
         join untimed
         echo "end to end:"
         part=e2e suites=e2e end_to_end
-        join make_ahead
+        join aside
         echo "page:"
         part=page suites=page end_to_end -k "not test_page_units"
         other_builds

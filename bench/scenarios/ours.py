@@ -8,6 +8,7 @@ from harness.loads import held
 from harness.report import median
 from harness.servers import start_backend, until
 
+from .cost import of_a_token
 from .tokens import keep
 
 HUNDRED = ["--streams", "100", "--rate", "100", "--tokens", "250", "--skip", "50", "--timeout", "20000"]
@@ -19,10 +20,9 @@ def against_first(b, scenario, results, what="token"):
     rows = {}
     for name, rs in results.items():
         values = [median(rs, f"{what}.{k}") for k in ("p50_us", "p99_us")]
-        cost = {part: statistics.median(r["cpu"].get(part, 0) / max(r["tokens"], 1) for r in rs) * 1e6
-                for part in ("httpd", "agent")}
+        spent = {part: statistics.median(of_a_token(r, part) for r in rs) for part in ("httpd", "agent")}
         rows[name] = [*values, *(f"{v / w:.2f}" if w else "" for v, w in zip(values, base)),
-                      cost["httpd"], cost["agent"]]
+                      spent["httpd"], spent["agent"]]
     first = next(iter(results))
     b.report.table(scenario, ["p50 us", "p99 us", f"p50 x {first}", f"p99 x {first}", "httpd us", "agent us"], rows)
     b.report.noise(results, f"{what}.p50_us")

@@ -1,11 +1,8 @@
-"""What a path adds to a token's way, and what a token costs in processor time."""
+"""What a path adds to a token's way."""
 
-import statistics
-import time
-
-from harness.loads import backend_stats
-from harness.machine import Snapshot, seconds_by_part
 from harness.report import median
+
+from . import cost
 
 KEEP = ("p50_us", "p90_us", "p99_us", "max_us", "count")
 
@@ -39,63 +36,21 @@ def against(added, name):
     return tuple(a / n if n > 0 else None for a, n in zip(added[name], added["nginx"]))
 
 
-def in_the_middle(b, server, after, seconds):
-    """A case's meanwhile(): what these seconds of it cost and how many tokens they had, when all streams are open and
-    none ends."""
-    def look():
-        s = Snapshot()
-        pids = {name: s.tree(pid) for name, pid in {**server.pids, **b.backend.pids}.items()}
-        time.sleep(after)
-        tokens, cpu = backend_stats(b.backend, brief=True)["tokens"], seconds_by_part(pids)
-        time.sleep(seconds)
-        used = {part: now - cpu[part] for part, now in seconds_by_part(pids).items()}
-        return {"tokens": backend_stats(b.backend, brief=True)["tokens"] - tokens, "cpu": used}
-    return look
-
-
-def cost_of(results, us):
-    """Medians by part: {path: {part: us(result, part)}}."""
-    return {name: {part: statistics.median(us(r, part) for r in rs) for part in rs[0]["cpu"]}
-            for name, rs in results.items()}
-
-
-def cpu_line(what, cost):
-    print(f"  processor time of {what}, us: " + "; ".join(
-        f"{name}: " + ", ".join(f"{part} {us:.1f}" for part, us in parts.items()) for name, parts in cost.items()))
-
-
-def cpu_lines(results, count):
-    """Of a token while all streams are open, and of a stream's beginning and end: what all of the run took beyond its
-    tokens. Both {path: {part: us}}."""
-    def token(r, part):
-        middle = r["meanwhile"]
-        return middle["cpu"].get(part, 0) / max(middle["tokens"], 1) * 1e6
-
-    tokens = cost_of(results, token)
-    ends = cost_of(results, lambda r, part: (r["cpu"][part] * 1e6 - token(r, part) * r["tokens"]) / count)
-    for parts in (*tokens.values(), *ends.values()):
-        parts.pop("load")  # ended or not, its time is known at its end only
-    cpu_line("a token", tokens)
-    if count >= 1000:  # of fewer it is not much more than the kernel's clock ticks
-        cpu_line("a stream's beginning and end", ends)
-    return tokens, ends
-
-
 def latency(b, scenario, options, count, *peers, middle=None, targets=False):
     """middle: (seconds after the start, how many) in which all streams are open; none: what a token costs is less than
     the kernel's clock ticks."""
-    cases = {name: b.case(server, *options, count=count, meanwhile=in_the_middle(b, server, *middle) if middle else None)
+    cases = {name: b.case(server, *options, count=count, meanwhile=cost.in_the_middle(b, server, *middle) if middle else None)
              for name, server in b.paths(*peers).items()}
     results = b.loads.rounds(scenario, cases, keep("token"))
     added = added_table(b, scenario, results, "token")
-    cost, ends = cpu_lines(results, count) if middle else (None, None)
-    b.report.emit(scenario=scenario, added_us=added, cpu_us_per_token=cost, cpu_us_per_stream=ends)
+    spent, ends = cost.lines(results, count) if middle else (None, None)
+    b.report.emit(scenario=scenario, added_us=added, cpu_us_per_token=spent, cpu_us_per_stream=ends)
     if targets:
         for what, value, limit in zip(("p50", "p99"), against(added, "dgon"), (2.2, 3)):
             b.report.target(scenario, f"a token's added {what} over nginx's", value, limit)
         for part in ("httpd", "agent"):
             b.report.target(scenario, f"{part}'s processor time a token over nginx's",
-                            cost["dgon"][part] / cost["nginx"]["nginx"] if cost["nginx"]["nginx"] else None, 1.3)
+                            spent["dgon"][part] / spent["nginx"]["nginx"] if spent["nginx"]["nginx"] else None, 1.3)
 
 
 def one(b):
@@ -140,7 +95,7 @@ def flat(b):
         print(f"  {what}")
         b.report.table(scenario, ["tokens/s", "x direct", "age p50 ms", "age p99 ms", "oldest ms"], rows, 2)
         b.report.noise(results, "rate")
-        cpu_line("a token", cost_of(results, lambda r, part: r["cpu"][part] / max(r["tokens"], 1) * 1e6))
+        cost.line("a token", cost.by_part(results, cost.of_a_token))
         if burst == 1:
             b.report.target("flat", "tokens a second over direct's", median(results["dgon"], "rate") / base, 0.5, least=True)
             b.report.target("flat", "oldest token in ms", max(r["token"]["max_us"] for r in results["dgon"]) / 1000, 100)

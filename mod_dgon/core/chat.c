@@ -22,6 +22,11 @@ static dgon_status quote(char *dst, size_t size, const char *s, size_t *len)
     return st;
 }
 
+_Static_assert(sizeof((dgon_chat){0}.head) > sizeof((dgon_chat){0}.id_json) +
+                                                 sizeof((dgon_chat){0}.model_json) +
+                                                 sizeof((dgon_chat){0}.created) + 100,
+               "the head has room for the longest names");
+
 static dgon_status init(dgon_chat *c, const char *id, const char *model, int64_t created,
                         bool stream, bool want_usage, bool text)
 {

@@ -54,7 +54,7 @@ class Exchange:
             if select.select([self.sock], [], [], 0.5)[0]:
                 try:
                     data = self.sock.recv(1)
-                except OSError:
+                except ConnectionResetError:
                     data = b""
                     self.backend.resets += 1
                 if not data:
