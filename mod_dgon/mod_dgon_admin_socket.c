@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -59,31 +60,33 @@ static int failed(server_rec *s, const char *path, const char *what)
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* A socket that was left behind goes; anything else stays, and is a mistake. */
-static bool make_way(const char *path)
+/* A socket that was left behind may go; anything else stays, and is a mistake. */
+static bool is_socket_or_free(const char *path)
 {
     struct stat st;
     if (lstat(path, &st) != 0)
         return errno == ENOENT;
-    if (!S_ISSOCK(st.st_mode)) {
-        errno = EEXIST;
-        return false;
-    }
-    return unlink(path) == 0;
+    if (S_ISSOCK(st.st_mode))
+        return true;
+    errno = EEXIST;
+    return false;
 }
 
 int mod_dgon_admin_listen(apr_pool_t *p, server_rec *s)
 {
     const char *path = mod_dgon_config_get(s)->admin_socket;
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
     if (path == NULL)
         return OK;
-    if (strlen(path) >= sizeof(at.sun_path)) {
+    /* It gets its name when it listens: who finds it never finds it closed. */
+    const char *making = apr_pstrcat(p, path, ".new", NULL);
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    if (strlen(making) >= sizeof(at.sun_path)) {
         errno = ENAMETOOLONG;
         return failed(s, path, "path");
     }
-    apr_cpystrn(at.sun_path, path, sizeof(at.sun_path));
-    if (!make_way(path))
+    apr_cpystrn(at.sun_path, making, sizeof(at.sun_path));
+    if (!is_socket_or_free(path) || !is_socket_or_free(making) ||
+        (unlink(making) != 0 && errno != ENOENT))
         return failed(s, path, "something is there");
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -91,9 +94,12 @@ int mod_dgon_admin_listen(apr_pool_t *p, server_rec *s)
     mode_t before = umask(0177);
     int rv = bind(fd, (const struct sockaddr *)&at, sizeof(at));
     umask(before);
-    if (rv != 0 || lstat(path, &bound) != 0 || listen(fd, WAITING) != 0) {
+    if (rv != 0 || lstat(making, &bound) != 0 || listen(fd, WAITING) != 0 ||
+        rename(making, path) != 0) {
         int rc = failed(s, path, "bind");
         close(fd);
+        if (rv == 0)
+            (void)unlink(making);
         return rc;
     }
     listenfd = fd;

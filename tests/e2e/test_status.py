@@ -287,6 +287,27 @@ def test_socket(stack):
         assert time.monotonic() - begin < 3
 
 
+def test_socket_is_open_once_it_is_there():
+    """Who finds it is never refused, though httpd were held up between bind and listen."""
+    late = env.RUNS / "late_listen.so"
+    late.parent.mkdir(parents=True, exist_ok=True)
+    code = "#include <sys/syscall.h>\n#include <unistd.h>\nint listen(int fd, int n) { usleep(300000); return (int)syscall(SYS_listen, fd, n); }\n"
+    subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-x", "c", "-", "-o", late], input=code, text=True, check=True)
+    gateway = env.Gateway("test_status-open", wrapper=["sh", "-c", f'LD_PRELOAD="$LD_PRELOAD {late}" exec "$0" "$@"']).start()
+    path = gateway.dir / "admin.sock"
+    try:
+        gateway.models()  # it listens before all of it has started
+        first = path.stat()
+        gateway.graceful()
+        env.wait_for(lambda: path.exists() and (path.stat().st_ino, path.stat().st_mtime_ns) != (first.st_ino, first.st_mtime_ns), what="socket of the next generation")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(path))
+        gateway.models()
+    finally:
+        gateway.stop()
+    assert not path.with_name("admin.sock.new").exists()
+
+
 @pytest.mark.parametrize("successor", (False, True))
 def test_socket_goes_with_its_httpd(successor):
     """But not that of another httpd, which may have been started while this one ends gracefully."""
