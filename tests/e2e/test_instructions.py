@@ -1,7 +1,8 @@
-"""User-space instructions that a token costs httpd and the agent, and a key httpd: the same on a busy machine as on a quiet one.
+"""User-space instructions that a token costs httpd and the agent, and a key httpd: nearly the same on a busy machine as on a quiet one.
 
 Counted by callgrind while tokens or requests come one by one. instructions.json holds what it cost when somebody last looked; more than
-a tenth above that fails. If the rise is meant, write the new figure there, and why."""
+a tenth above that in each of three counts fails: a machine that stalls adds looks at threads that may be late, and takes none away. If
+the rise is meant, write the new figure there, and why."""
 
 import asyncio
 import json
@@ -18,6 +19,7 @@ import keyring
 
 STORED = pathlib.Path(__file__).with_name("instructions.json")
 STREAMS, FEW, MANY, GAP = 4, 200, 1200, 0.01
+COUNTS = 3
 
 
 def machine():
@@ -54,24 +56,33 @@ def life(make_stack, work, **options):
         return {name: int(re.search(r"^(?:totals|summary): (\d+)", (out / str(pid)).read_text(), re.M)[1]) for name, pid in pids.items()}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_instructions_of_a_token(make_stack):
     if env.SANITIZED:
         pytest.fail("callgrind does not run a sanitized build")
-    few, many = counted(make_stack, FEW), counted(make_stack, MANY)  # start, requests and stop fall out of the difference
-    now = {name: round((many[name] - few[name]) / STREAMS / (MANY - FEW)) for name in few}
-    print(f"instructions a token on {machine()}: {now}")
-    assert all(v > 1000 for v in now.values()), f"{now} cannot be"
-    compare("token", now)
+
+    def count():
+        few, many = counted(make_stack, FEW), counted(make_stack, MANY)  # start, requests and stop fall out of the difference
+        return {name: round((many[name] - few[name]) / STREAMS / (MANY - FEW)) for name in few}
+
+    compare("token", count, 1000)
 
 
-def compare(what, now):
-    stored = json.loads(STORED.read_text()).get(machine())
-    if stored is None:
-        assert "debian 12" not in machine(), f"no figure is stored for this machine: write {now} into {STORED.name}"
-        return
-    for name, v in now.items():
-        assert v <= stored[name] * 1.1, f"a {what} costs {name} {v} instructions, {stored[name]} when {STORED.name} was written"
+def compare(what, count, least):
+    """The least of up to three counts, each name for itself; below `least` nothing was counted."""
+    stored, best = json.loads(STORED.read_text()).get(machine()), {}
+    for _ in range(COUNTS):
+        now = count()
+        print(f"instructions of a {what} on {machine()}: {now}")
+        assert all(v > least for v in now.values()), f"{now} cannot be"
+        best = {name: min(v, best.get(name, v)) for name, v in now.items()}
+        if stored is None:
+            assert "debian 12" not in machine(), f"no figure is stored for this machine: write {now} into {STORED.name}"
+            return
+        dear = [name for name, v in best.items() if v > stored[name] * 1.1]
+        if not dear:
+            return
+    assert not dear, f"a {what} costs {best} instructions, {stored} when {STORED.name} was written: {', '.join(dear)}"
 
 
 ASKED = 1000
@@ -87,7 +98,7 @@ def keys_conf(ring):
     return text
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_instructions_of_a_key(make_stack):
     """Over the same request without a check: a thousand keys in the file."""
     ring = keyring.Keyring("test_instructions")
@@ -105,8 +116,8 @@ def test_instructions_of_a_key(make_stack):
 
         return lambda s: asyncio.run(run(s))
 
-    plain, ours, cached = (life(make_stack, ask(path, k), conf=conf)["httpd"] for path, k in (("plain", key), ("key", key), ("provider", "user.secret")))
-    now = {"key": round((ours - plain) / ASKED), "provider": round((cached - plain) / ASKED)}
-    print(f"instructions of a key on {machine()}: {now}")
-    assert all(v > 500 for v in now.values()), f"{now} cannot be"
-    compare("key", now)
+    def count():
+        plain, ours, cached = (life(make_stack, ask(path, k), conf=conf)["httpd"] for path, k in (("plain", key), ("key", key), ("provider", "user.secret")))
+        return {"key": round((ours - plain) / ASKED), "provider": round((cached - plain) / ASKED)}
+
+    compare("key", count, 500)
