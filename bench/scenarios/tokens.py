@@ -36,12 +36,12 @@ def against(added, name):
     return tuple(a / n if n > 0 else None for a, n in zip(added[name], added["nginx"]))
 
 
-def latency(b, scenario, options, count, *peers, middle=None, targets=False):
+def latency(b, scenario, options, count, *peers, middle=None, targets=False, more_rounds=0):
     """middle: (seconds after the start, how many) in which all streams are open; none: what a token costs is less than
     the kernel's clock ticks."""
     cases = {name: b.case(server, *options, count=count, meanwhile=cost.in_the_middle(b, server, *middle) if middle else None)
              for name, server in b.paths(*peers).items()}
-    results = b.loads.rounds(scenario, cases, keep("token"))
+    results = b.loads.rounds(scenario, cases, keep("token"), n=b.loads.n_rounds + more_rounds)
     added = added_table(b, scenario, results, "token")
     spent, ends = cost.lines(results, count) if middle else (None, None)
     b.report.emit(scenario=scenario, added_us=added, cpu_us_per_token=spent, cpu_us_per_stream=ends)
@@ -74,7 +74,7 @@ def phase(b):
 def streams(b):
     """1,000 streams of 10 tokens a second"""
     latency(b, "streams", ["--streams", "1000", "--rate", "10", "--tokens", "40", "--skip", "10", "--ramp", "1000",
-                           "--timeout", "30000"], 1000, "nginx", "haproxy", middle=(1.4, 2.2), targets=True)
+                           "--timeout", "30000"], 1000, "nginx", "haproxy", middle=(1.4, 2.2), targets=True, more_rounds=2)
 
 
 def flat(b):
