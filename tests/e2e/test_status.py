@@ -287,6 +287,14 @@ def test_socket(stack):
         assert time.monotonic() - begin < 3
 
 
+def reload(gateway, path):
+    """Returns when the next generation's socket is there."""
+    gateway.models()  # it listens before all of it has started
+    first = path.stat()
+    gateway.graceful()
+    env.wait_for(lambda: path.exists() and (path.stat().st_ino, path.stat().st_mtime_ns) != (first.st_ino, first.st_mtime_ns), what="socket of the next generation")
+
+
 def test_socket_is_open_once_it_is_there():
     """Who finds it is never refused, though httpd were held up between bind and listen."""
     late = env.RUNS / "late_listen.so"
@@ -296,10 +304,7 @@ def test_socket_is_open_once_it_is_there():
     gateway = env.Gateway("test_status-open", wrapper=["sh", "-c", f'LD_PRELOAD="$LD_PRELOAD {late}" exec "$0" "$@"']).start()
     path = gateway.dir / "admin.sock"
     try:
-        gateway.models()  # it listens before all of it has started
-        first = path.stat()
-        gateway.graceful()
-        env.wait_for(lambda: path.exists() and (path.stat().st_ino, path.stat().st_mtime_ns) != (first.st_ino, first.st_mtime_ns), what="socket of the next generation")
+        reload(gateway, path)
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(path))
         gateway.models()
@@ -314,10 +319,7 @@ def test_socket_goes_with_its_httpd(successor):
     gateway = env.Gateway("test_status-socket").start()
     path = gateway.dir / "admin.sock"
     try:
-        gateway.models()  # it listens before all of it has started
-        first = path.stat()
-        gateway.graceful()
-        env.wait_for(lambda: path.exists() and (path.stat().st_ino, path.stat().st_mtime_ns) != (first.st_ino, first.st_mtime_ns), what="socket of the next generation")
+        reload(gateway, path)
         assert subprocess.run([CTL, "--socket", path, "status"], capture_output=True, env=env.environment(**env.sanitizer())).returncode == 0
         if successor:
             path.unlink()
