@@ -35,26 +35,28 @@ class Ollama(Backend):
             x.sock.settimeout(0.05)
             try:
                 if not x.sock.recv(1):
-                    self.ended.append(x.path)
-                    x.keep = False
-                    return False
+                    return self.gone(x)
             except TimeoutError:
                 pass
             except OSError:
-                self.ended.append(x.path)
-                x.keep = False
-                return False
+                return self.gone(x)
             finally:
                 x.sock.settimeout(None)
         return True
 
+    def gone(self, x):
+        self.ended.append(x.path)
+        x.keep = False
+        return False
+
     def answer(self, x):
         if x.path == "/api/ps":
             x.whole(dict(models=[dict(name=m, model=m) for m in sorted(self.loaded)]))
-        elif x.path == "/api/pull":
-            self.pull(x)
-        elif x.path in ("/api/generate", "/api/embed"):
-            self.load(x)
+        elif x.path in ("/api/pull", "/api/generate", "/api/embed"):
+            try:
+                self.pull(x) if x.path == "/api/pull" else self.load(x)
+            except OSError:  # gone before it was answered at all
+                self.gone(x)
         else:
             super().answer(x)
 
