@@ -59,9 +59,9 @@ class Bench:
             self.shared[name] = self.fresh(front, backend=self.path(behind))
         return {name: self.shared[name]}
 
-    def paths(self, *distribution, more=True):
-        """direct, these of the distribution, those of --peers (more), dgon: {name: server}"""
-        names = ["direct", *distribution, *(self.more if more else ()), "dgon"]
+    def paths(self, *distribution):
+        """direct, these of the distribution, those of --peers, dgon: {name: server}"""
+        names = ["direct", *distribution, *self.more, "dgon"]
         return {name: self.path(name) for name in names}
 
     def case(self, server, *options, count=1, meanwhile=None):

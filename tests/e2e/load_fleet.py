@@ -54,7 +54,7 @@ class Ollama(Backend):
             x.whole(dict(models=[dict(name=m, model=m) for m in sorted(self.loaded)]))
         elif x.path in ("/api/pull", "/api/generate", "/api/embed"):
             try:
-                self.pull(x) if x.path == "/api/pull" else self.load(x)
+                (self.pull if x.path == "/api/pull" else self.load)(x)
             except OSError:  # gone before it was answered at all
                 self.gone(x)
         else:
