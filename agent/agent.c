@@ -33,6 +33,12 @@ typedef struct agent {
 
 /* --- loop --- */
 
+static bool on_link(void *user, int fd)
+{
+    agent *a = user;
+    return a->links != NULL && agent_links_on_fd(a->links, fd);
+}
+
 static void on_fd(void *user, int fd, unsigned events)
 {
     agent *a = user;
@@ -254,7 +260,7 @@ static void on_signal(void *user, agent_os_signal signal)
 
 static bool make_parts(agent *a)
 {
-    static const agent_loop_handlers handlers = {on_fd, on_signal, on_settle, is_settled};
+    static const agent_loop_handlers handlers = {on_fd, on_link, on_signal, on_settle, is_settled};
     a->loop = agent_loop_create(&handlers, a);
     a->http = a->loop != NULL ? agent_http_create(a->loop) : NULL;
     a->models = a->http != NULL ? agent_models_create(a->loop, a->http, on_models, a) : NULL;

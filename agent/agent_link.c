@@ -158,6 +158,7 @@ bool agent_link_is_free(const agent_link *l)
 void agent_link_destroy(agent_link *l)
 {
     agent_os_wipe(l->token, sizeof l->token);
+    agent_link_read_fini(l);
     dgon_buf_fini(&l->rx);
     dgon_buf_fini(&l->tx);
     while (l->texts != NULL) {
@@ -214,9 +215,14 @@ void agent_link_close(agent_link *l, unsigned code, const char *reason)
         agent_link_kill(l, reason);
         return;
     }
+    (void)snprintf(l->end.reason, sizeof l->end.reason, "%s", reason);
+    agent_link_begin_close(l, code, reason);
+}
+
+void agent_link_begin_close(agent_link *l, unsigned code, const char *reason)
+{
     l->close_code = code;
     (void)snprintf(l->close_reason, sizeof l->close_reason, "%s", reason);
-    (void)snprintf(l->end.reason, sizeof l->end.reason, "%s", reason);
     agent_link_set_state(l, AGENT_LINK_CLOSING, reason);
     l->since_ms = agent_os_now_ms();
     (void)lws_callback_on_writable(l->wsi);
@@ -244,7 +250,10 @@ static int on_writeable(agent_link *l)
     bool empty = l->texts == NULL && l->at >= l->tx.len && !agent_link_is_partial(l);
     if (l->close_code != 0 && !l->close_sent && empty) {
         agent_link_send_close(l);
-        return l->broken ? -1 : 0;
+        empty = !agent_link_is_partial(l);
+    }
+    if (l->broken || (l->close_sent && l->peer_closed && empty)) {
+        return -1;
     }
     if (l->choked && !agent_link_is_partial(l)) {
         l->choked = false;
@@ -305,7 +314,7 @@ static int add_token(agent_link *l, struct lws *wsi, unsigned char **p, unsigned
     return bad;
 }
 
-static void note_peer_close(agent_link *l, const unsigned char *p, size_t n)
+void agent_link_note_peer_close(agent_link *l, const unsigned char *p, size_t n)
 {
     l->peer_closed = true;
     if (n >= 2) {
@@ -356,7 +365,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     case LWS_CALLBACK_CLIENT_WRITEABLE:
         return l->state == AGENT_LINK_DOWN ? -1 : on_writeable(l);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        note_peer_close(l, in, len);
+        agent_link_note_peer_close(l, in, len);
         break;
     case LWS_CALLBACK_CLIENT_CLOSED:
     case LWS_CALLBACK_CLOSED_CLIENT_HTTP: /* the only sign of a handshake that hangs */

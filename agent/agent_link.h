@@ -24,8 +24,7 @@ typedef enum agent_link_state {
     AGENT_LINK_DOWN     /* over; agent_link_free() when it says so */
 } agent_link_state;
 
-/* Called from inside libwebsockets: they may send, close and change state, but never free a link.
- */
+/* They may send, close and change state, but never free a link. */
 typedef struct agent_link_ops {
     void (*on_open)(void *user, agent_link *l);
     void (*on_text)(void *user, agent_link *l, const char *p, size_t n);
@@ -76,6 +75,14 @@ void agent_link_flush(agent_link *l);
 void agent_link_close(agent_link *l, unsigned code, const char *reason);
 /* Drops the connection without a word: it is dead or nobody listens. */
 void agent_link_kill(agent_link *l, const char *why);
+
+/* From now on the link is read here, not by libwebsockets. To be called while the gateway has
+ * nothing to say: before hello, or for the last time of it. */
+void agent_link_read_here(agent_link *l);
+/* Is it this link's socket, and read here? */
+bool agent_link_reads(const agent_link *l, int fd);
+/* Its socket has something: reads it. */
+void agent_link_read(agent_link *l);
 
 /* For the owner. */
 void *agent_link_get_data(const agent_link *l);

@@ -1,10 +1,15 @@
-/* What the two files of a link share, the only ones that know the library. Loop thread. */
+/* What the files of a link share, the only ones that know libwebsockets. Loop thread. */
 #ifndef AGENT_LINK_INT_H
 #define AGENT_LINK_INT_H
 
 #include "agent_link.h"
 
+#include "dgon/ws_in.h"
+
 #include <libwebsockets.h>
+
+#define AGENT_LINK_IN_MAX 65536u /* read at once */
+#define AGENT_LINK_PONGS  256u   /* bytes of them that leave at once */
 
 typedef struct agent_link_item {
     struct agent_link_item *next;
@@ -21,6 +26,7 @@ typedef struct agent_link_keys {
 struct agent_dialer {
     agent_loop *loop;
     agent_link_keys keys;
+    unsigned char in[AGENT_LINK_IN_MAX]; /* what is read; of whichever link is being read */
     struct lws_vhost *vhost;
     const agent_link_ops *ops;
     void *user;
@@ -38,9 +44,13 @@ struct agent_link {
     uint64_t since_ms;
     char token[AGENT_CONFIG_SECRET_MAX];
     /* receive */
-    dgon_buf rx;
+    dgon_buf rx; /* as long as libwebsockets reads */
     bool rx_text;
-    bool peer_closed; /* the library has its close frame to answer */
+    bool peer_closed;      /* its close frame is to be answered */
+    dgon_ws_in in;         /* in.ctx: NULL as long as libwebsockets reads */
+    unsigned char pongs[LWS_PRE + AGENT_LINK_PONGS];
+    size_t pongs_len;
+    size_t message_length; /* of the message that comes in parts, as far as it is known */
     /* send */
     dgon_buf tx; /* LWS_PRE, then records; `at` is the first not sent */
     size_t at;
@@ -60,6 +70,14 @@ static inline bool agent_link_is_partial(const agent_link *l)
     return lws_partial_buffered(l->wsi) != 0;
 }
 
+/* Fresh bytes for a frame's mask (RFC 6455, 5.3); NULL: the system gave none. */
+const unsigned char *agent_link_next_key(agent_link *l);
+/* What wslay has to answer pings with. False: it failed. */
+bool agent_link_send_pongs(agent_link *l);
+/* A close frame leaves behind what is packed; from here on the link is closing. */
+void agent_link_begin_close(agent_link *l, unsigned code, const char *reason);
+void agent_link_note_peer_close(agent_link *l, const unsigned char *p, size_t n);
+void agent_link_read_fini(agent_link *l);
 /* Once all that is packed has left. */
 void agent_link_send_close(agent_link *l);
 

@@ -53,7 +53,7 @@ static size_t message_length(const agent_link *l)
     return end;
 }
 
-static const unsigned char *next_key(agent_link *l)
+const unsigned char *agent_link_next_key(agent_link *l)
 {
     agent_link_keys *k = &l->dialer->keys;
     if (k->left < 4) {
@@ -70,7 +70,7 @@ static const unsigned char *next_key(agent_link *l)
  * link cost. Masked in place; the head's bytes are already sent ones, or LWS_PRE. */
 static bool send_binary(agent_link *l, unsigned char *p, size_t n)
 {
-    const unsigned char *key = next_key(l);
+    const unsigned char *key = agent_link_next_key(l);
     if (key == NULL) {
         return false;
     }
@@ -101,13 +101,19 @@ static void flush_records(agent_link *l)
 
 void agent_link_flush(agent_link *l)
 {
-    if (!can_send(l) || (l->texts == NULL && l->at >= l->tx.len && l->close_code == 0)) {
+    bool pongs = l->in.ctx != NULL && !l->peer_closed && wslay_event_want_write(l->in.ctx) != 0;
+    if (!can_send(l) ||
+        (l->texts == NULL && l->at >= l->tx.len && l->close_code == 0 && !pongs)) {
+        return;
+    }
+    if (pongs && !agent_link_is_partial(l) && !agent_link_send_pongs(l)) {
+        fail(l, "write failed");
         return;
     }
     flush_texts(l);
     flush_records(l);
     if (!l->broken &&
-        (agent_link_is_partial(l) || l->texts != NULL || l->at < l->tx.len || l->close_code != 0)) {
+        (pongs || agent_link_is_partial(l) || l->texts != NULL || l->at < l->tx.len || l->close_code != 0)) {
         (void)lws_callback_on_writable(l->wsi);
     }
 }

@@ -304,6 +304,17 @@ bool agent_links_is_ready(const agent_links *s)
     return s->current != NULL && agent_link_get_state(s->current) == AGENT_LINK_READY;
 }
 
+bool agent_links_on_fd(agent_links *s, int fd)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        if (agent_link_reads(s->links[i]->link, fd)) {
+            agent_link_read(s->links[i]->link);
+            return true;
+        }
+    }
+    return false;
+}
+
 bool agent_links_are_settled(const agent_links *s)
 {
     for (unsigned i = 0; i < s->count; i++) {

@@ -26,6 +26,8 @@ void agent_links_shut(agent_links *s);
 void agent_links_destroy(agent_links *s);
 /* Dials for the first time; until then nothing happens. */
 void agent_links_start(agent_links *s);
+/* The socket of a link that the agent reads itself has something: true, it was read. */
+bool agent_links_on_fd(agent_links *s, int fd);
 /* End of a wake-up: reports dead links, dials, sends. */
 void agent_links_settle(agent_links *s);
 /* About once a second: deadlines, and the check whether the machine slept. */

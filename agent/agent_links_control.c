@@ -79,6 +79,7 @@ void agent_links_hello(agent_links *s, agent_link *l)
 {
     agent_held *h = held_of(s, l);
     dgon_ctl c;
+    agent_link_read_here(l);
     dgon_ctl_init(&c);
     c.type = DGON_CTL_HELLO;
     c.protocol_min = c.protocol_max = DGON_WIRE_VERSION;

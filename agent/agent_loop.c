@@ -57,9 +57,13 @@ static void handle(agent_loop *l, int fd, uint32_t events)
     }
 }
 
-/* An open link's socket has something: libwebsockets reads it, and what TLS holds behind it. */
+/* Of a link that the agent does not read itself libwebsockets reads what is there, and what TLS
+ * holds behind it. */
 static void serve_link(agent_loop *l, int fd, uint32_t events)
 {
+    if (l->on.on_link(l->user, fd)) {
+        return;
+    }
     short bits = (short)(((events & EPOLLIN) != 0 ? POLLIN : 0) |
                          ((events & (EPOLLERR | EPOLLHUP)) != 0 ? POLLHUP : 0));
     struct lws_pollfd p = {.fd = fd, .events = POLLIN, .revents = bits};

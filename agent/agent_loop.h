@@ -16,6 +16,8 @@ enum { AGENT_LOOP_IN = 1, AGENT_LOOP_OUT = 2, AGENT_LOOP_ERR = 4 };
 typedef struct agent_loop_handlers {
     /* A watched descriptor is ready. Stale events of a batch may come; they must do no harm. */
     void (*on_fd)(void *user, int fd, unsigned events);
+    /* An open link's socket has something. False: libwebsockets is to read it. */
+    bool (*on_link)(void *user, int fd);
     void (*on_signal)(void *user, agent_os_signal signal);
     /* Once at the end of each wake-up: here finished work is reaped and what piled up is sent. */
     void (*on_settle)(void *user);
@@ -37,7 +39,7 @@ agent_timers *agent_loop_timers(const agent_loop *l);
 
 /* Watches fd for `events`; 0 forgets it. Level triggered. `known`: it is watched already. */
 void agent_loop_watch(agent_loop *l, int fd, unsigned events, bool known);
-/* An open link's socket: when it has something libwebsockets reads it, until it closes it. */
+/* An open link's socket, until libwebsockets closes it. */
 void agent_loop_watch_link(agent_loop *l, int fd);
 
 #endif

@@ -2,12 +2,11 @@
 
 #include "mod_dgon_alias.h"
 #include "mod_dgon_pass.h"
+#include "mod_dgon_random.h"
 #include "mod_dgon_tally.h"
 
 #include "dgon/fleet.h"
 #include "dgon/sched.h"
-
-#include <apr_general.h>
 
 #include <string.h>
 
@@ -191,7 +190,7 @@ dgon_status mod_dgon_client_admit(mod_dgon_stream *s)
 {
     s->now = s->started = s->last_write = mod_dgon_now_ms();
     s->tally->admitted_us = mod_dgon_tally_now();
-    if (apr_generate_random_bytes(s->spec.id, sizeof(s->spec.id)) != APR_SUCCESS) {
+    if (!mod_dgon_random(s->spec.id)) {
         dgon_error_set(mod_dgon_client_error(s), HTTP_INTERNAL_SERVER_ERROR, NULL, NULL,
                        "No random numbers to be had.");
         return DGON_ESYS;

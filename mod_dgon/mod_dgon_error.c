@@ -1,6 +1,7 @@
 #include "mod_dgon_error.h"
 
 #include "mod_dgon_cors.h"
+#include "mod_dgon_random.h"
 #include "mod_dgon_tally.h"
 
 #include "dgon/hash.h"
@@ -10,7 +11,6 @@
 #include <http_protocol.h>
 #include <http_request.h>
 #include <util_filter.h>
-#include <apr_general.h>
 #include <apr_strings.h>
 
 #include <stdbool.h>
@@ -25,9 +25,9 @@ void mod_dgon_error_request_id(request_rec *r)
 {
     if (apr_table_get(r->err_headers_out, "x-request-id") != NULL)
         return;
-    unsigned char random[16];
+    unsigned char random[MOD_DGON_RANDOM_LEN];
     char text[37] = "req_";
-    if (apr_generate_random_bytes(random, sizeof(random)) != APR_SUCCESS)
+    if (!mod_dgon_random(random))
         memset(random, 0, sizeof(random));
     dgon_hash_hex(text + 4, random, sizeof(random));
     apr_table_set(r->err_headers_out, "x-request-id", text);

@@ -1,6 +1,6 @@
 #include "mod_dgon_ws.h"
 
-#include "dgon/frame.h"
+#include "dgon/ws_in.h"
 
 #include <http_protocol.h>
 #include <http_ssl.h>
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <wslay/wslay.h>
 
 #define READ_MAX   MOD_DGON_IN_MAX /* taken from the connection at once */
 #define READ_TURNS 16              /* reads of one turn; then the others have theirs */
@@ -18,17 +17,10 @@
 struct mod_dgon_ws {
     mod_dgon_conn *mc;
     wslay_event_context_ptr ctx;
-    mod_dgon_ws_message fn;
-    void *user;
-    const unsigned char *in; /* what wslay is given of the frame that is read */
-    size_t in_len;
-    uint64_t rest;                           /* of a frame that wslay has begun */
-    bool in_parts;                           /* a message of several frames has begun */
-    unsigned char head[DGON_FRAME_HEAD_MAX]; /* too little of one to know its length */
-    size_t head_len, message_max;
+    dgon_ws_in in;
     dgon_buf *out;
     size_t bytes_left; /* that are read at all; 0: any number */
-    bool heard, stopped;
+    bool heard;
     bool plain;
     bool direct;            /* plain, and httpd's filters have been emptied: read from the socket */
     unsigned char *scratch; /* READ_MAX bytes to read into */
@@ -38,16 +30,9 @@ struct mod_dgon_ws {
 static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, int flags, void *user)
 {
     mod_dgon_ws *ws = user;
+    (void)ctx;
     (void)flags;
-    if (ws->in_len == 0) {
-        wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
-        return -1;
-    }
-    size_t n = len < ws->in_len ? len : ws->in_len;
-    memcpy(buf, ws->in, n);
-    ws->in += n;
-    ws->in_len -= n;
-    return (ssize_t)n;
+    return dgon_ws_in_recv(&ws->in, buf, len);
 }
 
 static bool pass_out(mod_dgon_ws *ws)
@@ -89,21 +74,12 @@ static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t 
     return (ssize_t)n;
 }
 
-static void hand_on(mod_dgon_ws *ws, bool text, const unsigned char *p, size_t n)
-{
-    if (!ws->fn(ws->user, text, p, n)) {
-        ws->stopped = true;
-        wslay_event_shutdown_read(ws->ctx);
-    }
-}
-
 static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg,
                        void *user)
 {
     mod_dgon_ws *ws = user;
     (void)ctx;
-    if (!ws->stopped && !wslay_is_ctrl_frame(arg->opcode))
-        hand_on(ws, arg->opcode == WSLAY_TEXT_FRAME, arg->msg, arg->msg_length);
+    dgon_ws_in_on_msg(&ws->in, arg);
 }
 
 mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_message fn, void *user)
@@ -114,8 +90,6 @@ mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_messa
     if (ws == NULL)
         return NULL;
     ws->mc = mc;
-    ws->fn = fn;
-    ws->user = user;
     ws->out = &mc->engine->out;
     ws->bb = apr_brigade_create(mc->c->pool, mc->c->bucket_alloc);
     ws->in_bb = apr_brigade_create(mc->c->pool, mc->c->bucket_alloc);
@@ -123,6 +97,8 @@ mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_messa
         free(ws);
         return NULL;
     }
+    ws->in = (dgon_ws_in){
+        .ctx = ws->ctx, .whole = dgon_frame_message, .on_message = fn, .user = user};
     ws->plain = !ap_ssl_conn_is_ssl(mc->c);
     ws->scratch = mc->engine->in;
     mod_dgon_ws_limit(ws, max, 0);
@@ -132,7 +108,7 @@ mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_messa
 void mod_dgon_ws_limit(mod_dgon_ws *ws, size_t message, size_t bytes)
 {
     wslay_event_config_set_max_recv_msg_length(ws->ctx, message);
-    ws->message_max = message;
+    ws->in.message_max = message;
     ws->bytes_left = bytes;
 }
 
@@ -140,53 +116,6 @@ void mod_dgon_ws_destroy(mod_dgon_ws *ws)
 {
     wslay_event_context_free(ws->ctx);
     free(ws);
-}
-
-/* The next n bytes of a frame. */
-static bool give_wslay(mod_dgon_ws *ws, const unsigned char *p, size_t n)
-{
-    bool ok = true;
-    ws->rest -= n;
-    ws->in = p;
-    ws->in_len = n;
-    while (ok && ws->in_len > 0 && !ws->stopped && wslay_event_get_read_enabled(ws->ctx))
-        ok = wslay_event_recv(ws->ctx) == 0;
-    ws->in_len = 0;
-    return ok;
-}
-
-/* What was read, behind what was kept of a head. Whole binary messages, which is what tokens come
- * in, are handed on from where they are: wslay takes a mask off byte by byte, which was 40 % of the
- * instructions of a token. All else is wslay's, which is never given more than the frame that it
- * works on, so that it is known where the next one begins. */
-static bool take(mod_dgon_ws *ws, unsigned char *p, size_t n)
-{
-    bool ok = true;
-    ws->head_len = 0;
-    while (ok && n > 0 && !ws->stopped && wslay_event_get_read_enabled(ws->ctx)) {
-        dgon_frame f;
-        size_t used;
-        if (ws->rest == 0 && !ws->in_parts && dgon_frame_message(p, n, ws->message_max, &f)) {
-            hand_on(ws, false, f.payload, f.len);
-            used = f.size;
-        } else {
-            if (ws->rest == 0) {
-                ws->rest = dgon_frame_size(p, n);
-                if (ws->rest == 0) {
-                    memcpy(ws->head, p, n);
-                    ws->head_len = n;
-                    return true;
-                }
-                if ((p[0] & 0x0f) < WSLAY_CONNECTION_CLOSE) /* data; control may come between */
-                    ws->in_parts = (p[0] & 0x80) == 0;
-            }
-            used = n < ws->rest ? n : (size_t)ws->rest;
-            ok = give_wslay(ws, p, used);
-        }
-        p += used;
-        n -= used;
-    }
-    return ok;
 }
 
 /* n more bytes came. False: more than this peer may send. */
@@ -200,25 +129,30 @@ static bool count(mod_dgon_ws *ws, size_t n)
     return ok;
 }
 
-/* Where the next bytes go: behind the kept ones, in a buffer that others have used since. */
 static unsigned char *room(mod_dgon_ws *ws, size_t *n)
 {
-    memcpy(ws->scratch, ws->head, ws->head_len);
-    *n = READ_MAX - ws->head_len;
-    return ws->scratch + ws->head_len;
+    size_t kept = dgon_ws_in_begin(&ws->in, ws->scratch);
+    *n = READ_MAX - kept;
+    return ws->scratch + kept;
+}
+
+/* n bytes were read to p, which room() gave. */
+static bool take(mod_dgon_ws *ws, unsigned char *p, size_t n)
+{
+    return dgon_ws_in_take(&ws->in, ws->scratch, (size_t)(p - ws->scratch) + n);
 }
 
 static bool take_copy(mod_dgon_ws *ws, const char *data, size_t n)
 {
     bool ok = count(ws, n);
-    while (ok && n > 0 && !ws->stopped) {
+    while (ok && n > 0 && !ws->in.stopped) {
         size_t max;
         unsigned char *p = room(ws, &max);
         size_t k = n < max ? n : max;
         memcpy(p, data, k);
         data += k;
         n -= k;
-        ok = take(ws, ws->scratch, ws->head_len + k);
+        ok = take(ws, p, k);
     }
     return ok;
 }
@@ -266,7 +200,7 @@ static bool read_socket(mod_dgon_ws *ws, size_t *got)
     *got = n <= 0 ? 0 : (size_t)n == max ? READ_MAX : (size_t)n;
     if (n < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK;
-    return n > 0 && count(ws, (size_t)n) && take(ws, ws->scratch, ws->head_len + (size_t)n);
+    return n > 0 && count(ws, (size_t)n) && take(ws, p, (size_t)n);
 }
 
 bool mod_dgon_ws_read(mod_dgon_ws *ws)
@@ -275,14 +209,14 @@ bool mod_dgon_ws_read(mod_dgon_ws *ws)
      * "nothing came". On a plain connection epoll tells again, so anything short of a full buffer
      * is the end of a turn. */
     size_t got = READ_MAX;
-    for (unsigned turn = 0; turn < READ_TURNS && !ws->stopped && got >= (ws->direct ? READ_MAX : 1);
+    for (unsigned turn = 0; turn < READ_TURNS && !ws->in.stopped && got >= (ws->direct ? READ_MAX : 1);
          turn++) {
         if (!(ws->direct ? read_socket(ws, &got) : read_filters(ws, &got)))
             return false;
         if (!ws->direct && got == 0 && ws->plain)
             ws->direct = true;
     }
-    if (got > 0 && !ws->direct && !ws->stopped)
+    if (got > 0 && !ws->direct && !ws->in.stopped)
         mod_dgon_conn_again(ws->mc);
     if (wslay_event_get_close_received(ws->ctx)) {
         (void)mod_dgon_ws_flush(ws);

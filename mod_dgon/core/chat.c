@@ -27,6 +27,24 @@ _Static_assert(sizeof((dgon_chat){0}.head) > sizeof((dgon_chat){0}.id_json) +
                                                  sizeof((dgon_chat){0}.created) + 100,
                "the head has room for the longest names");
 
+static void write_head(dgon_chat *c)
+{
+    const char *const parts[] = {"{\"id\":",
+                                 c->id_json,
+                                 ",\"object\":\"",
+                                 c->text ? "text_completion" : "chat.completion.chunk",
+                                 "\",\"created\":",
+                                 c->created,
+                                 ",\"model\":",
+                                 c->model_json,
+                                 ",\"choices\":["};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        size_t n = strlen(parts[i]);
+        memcpy(c->head + c->head_len, parts[i], n + 1);
+        c->head_len += n;
+    }
+}
+
 static dgon_status init(dgon_chat *c, const char *id, const char *model, int64_t created,
                         bool stream, bool want_usage, bool text)
 {
@@ -41,12 +59,8 @@ static dgon_status init(dgon_chat *c, const char *id, const char *model, int64_t
     c->ident.id_json = c->id_json;
     c->ident.model_json = c->model_json;
     c->ident.created = c->created;
-    c->head_len = (size_t)snprintf(c->head, sizeof c->head,
-                                   "{\"id\":%s,\"object\":\"%s\",\"created\":%s,\"model\":%s,"
-                                   "\"choices\":[",
-                                   c->id_json, text ? "text_completion" : "chat.completion.chunk",
-                                   c->created, c->model_json);
     c->text = text;
+    write_head(c);
     c->stream = stream;
     c->want_usage = want_usage;
     c->usage.cached = c->usage.reasoning = -1;
@@ -226,8 +240,12 @@ void dgon_chat_note_finish(dgon_chat *c, unsigned index, const char *finish)
 {
     c->finishes += add(&c->finished, index);
     dgon_chat_note_begun(c, index);
-    if (index == 0)
-        (void)snprintf(c->finish, sizeof c->finish, "%s", finish);
+    if (index == 0) {
+        size_t n = strlen(finish);
+        n = n < sizeof c->finish ? n : sizeof c->finish - 1;
+        memcpy(c->finish, finish, n);
+        c->finish[n] = '\0';
+    }
 }
 
 dgon_status dgon_chat_finish(dgon_chat *c, unsigned index, const char *finish,
@@ -359,13 +377,21 @@ dgon_status dgon_chat_emit_finish(dgon_chat *c, dgon_buf *out, const char *finis
 
 /* ---- the end ---- */
 
+/* Without printf: a short answer is made of little else. */
+static dgon_status add_number(dgon_buf *out, const char *before, int64_t v)
+{
+    dgon_status s = dgon_buf_adds(out, before);
+    return s == DGON_OK ? dgon_buf_addu(out, v > 0 ? (uint64_t)v : 0) : s;
+}
+
 dgon_status dgon_chat_write_usage(const dgon_chat_usage *u, dgon_buf *out)
 {
     int64_t total = u->prompt > INT64_MAX - u->completion ? INT64_MAX : u->prompt + u->completion;
-    dgon_status s = dgon_buf_addf(out,
-                                  "{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64
-                                  ",\"total_tokens\":%" PRId64,
-                                  u->prompt, u->completion, total);
+    dgon_status s = add_number(out, "{\"prompt_tokens\":", u->prompt);
+    if (s == DGON_OK)
+        s = add_number(out, ",\"completion_tokens\":", u->completion);
+    if (s == DGON_OK)
+        s = add_number(out, ",\"total_tokens\":", total);
     if (s == DGON_OK && u->cached >= 0)
         s = dgon_buf_addf(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%" PRId64 "}",
                           u->cached);
@@ -427,10 +453,17 @@ dgon_status dgon_chat_end(dgon_chat *c, dgon_buf *end)
     if (s == DGON_OK)
         s = usage.known ? dgon_chat_write_usage(&usage, end) : dgon_buf_adds(end, "null");
     if (s == DGON_OK)
-        s = dgon_buf_addf(end,
-                          ",\"finish\":\"%s\",\"timings\":{\"load_ns\":%" PRId64
-                          ",\"prompt_ns\":%" PRId64 ",\"eval_ns\":%" PRId64 "}}",
-                          c->finish, c->load_ns, c->prompt_ns, c->eval_ns);
+        s = dgon_buf_adds(end, ",\"finish\":\"");
+    if (s == DGON_OK)
+        s = dgon_buf_adds(end, c->finish);
+    if (s == DGON_OK)
+        s = add_number(end, "\",\"timings\":{\"load_ns\":", c->load_ns);
+    if (s == DGON_OK)
+        s = add_number(end, ",\"prompt_ns\":", c->prompt_ns);
+    if (s == DGON_OK)
+        s = add_number(end, ",\"eval_ns\":", c->eval_ns);
+    if (s == DGON_OK)
+        s = dgon_buf_adds(end, "}}");
     if (s != DGON_OK)
         end->len = before;
     return s;

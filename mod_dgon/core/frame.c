@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#define FINAL_TEXT   0x81u
 #define FINAL_BINARY 0x82u
 #define MASKED       0x80u
 
@@ -52,22 +53,38 @@ static size_t read_head(const unsigned char *p, size_t n, uint64_t *len)
 }
 
 /* 5.2: the shortest form that holds the length. */
-static bool is_shortest(size_t head, uint64_t len)
+static bool is_shortest(size_t head, size_t key, uint64_t len)
 {
-    return len < 126 ? head == 6 : len <= 0xffff ? head == 8 : head == 14;
+    return head - key == (len < 126 ? 2u : len <= 0xffff ? 4u : 10u);
+}
+
+static bool is_whole(const unsigned char *p, size_t n, size_t max, size_t key, dgon_frame *f)
+{
+    uint64_t len;
+    size_t head = read_head(p, n, &len);
+    if (head == 0 || ((p[1] & MASKED) != 0) != (key > 0) || len > max || len > n - head ||
+        !is_shortest(head, key, len))
+        return false;
+    f->len = (size_t)len;
+    f->size = head + f->len;
+    f->text = p[0] == FINAL_TEXT;
+    return true;
 }
 
 bool dgon_frame_message(unsigned char *p, size_t n, size_t max, dgon_frame *f)
 {
-    uint64_t len;
-    size_t head = read_head(p, n, &len);
-    if (head == 0 || p[0] != FINAL_BINARY || (p[1] & MASKED) == 0 || len > max || len > n - head ||
-        !is_shortest(head, len))
+    if (n == 0 || p[0] != FINAL_BINARY || !is_whole(p, n, max, 4, f))
         return false;
-    f->payload = p + head;
-    f->len = (size_t)len;
-    f->size = head + f->len;
-    mask(f->payload, f->len, p + head - 4);
+    f->payload = p + f->size - f->len;
+    mask(f->payload, f->len, f->payload - 4);
+    return true;
+}
+
+bool dgon_frame_from_gateway(unsigned char *p, size_t n, size_t max, dgon_frame *f)
+{
+    if (n == 0 || (p[0] != FINAL_BINARY && p[0] != FINAL_TEXT) || !is_whole(p, n, max, 0, f))
+        return false;
+    f->payload = p + f->size - f->len;
     return true;
 }
 

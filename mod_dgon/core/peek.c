@@ -47,13 +47,39 @@ static bool peek_escape(dgon_peek *c)
     return !surrogate;
 }
 
-bool dgon_peek_string(dgon_peek *c, dgon_span *s)
+/* How many of the first 8 bytes at p are ASCII that stands for itself; or fewer. */
+static unsigned ordinary(const char *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\', del = v ^ ones * 0x7f;
+    /* The top bit of each byte that is below 0x20, one of the three, or above 0x7f. Borrows go
+     * upwards only, so the lowest one is right. */
+    uint64_t other =
+        ((v - ones * 0x20) | (quote - ones) | (slash - ones) | (del - ones) | v) & tops;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return other == 0 ? 8 : (unsigned)__builtin_ctzll(other) / 8;
+#else
+    return other == 0 ? 8 : 0;
+#endif
+}
+
+/* *escaped: some of it stands for something else. */
+static bool peek_string(dgon_peek *c, dgon_span *s, bool *escaped)
 {
     const char *start = c->p, *p = start + 1, *end = c->end;
     bool ascii = true;
+    *escaped = false;
     if (!dgon_peek_char(c, '"'))
         return false;
     while (p < end) {
+        if (end - p >= 8) {
+            unsigned n = ordinary(p);
+            p += n;
+            if (n == 8)
+                continue;
+        }
         unsigned char ch = (unsigned char)*p++;
         if (ch == '"') {
             dgon_utf8 u = {0};
@@ -65,6 +91,7 @@ bool dgon_peek_string(dgon_peek *c, dgon_span *s)
         if (ch < 0x20 || ch == 0x7f)
             return false;
         if (ch == '\\') {
+            *escaped = true;
             c->p = p;
             if (!peek_escape(c))
                 return false;
@@ -73,6 +100,12 @@ bool dgon_peek_string(dgon_peek *c, dgon_span *s)
         ascii = ascii && ch < 0x80;
     }
     return false;
+}
+
+bool dgon_peek_string(dgon_peek *c, dgon_span *s)
+{
+    bool escaped;
+    return peek_string(c, s, &escaped);
 }
 
 bool dgon_peek_string_or_null(dgon_peek *c, dgon_span *s)
@@ -114,17 +147,12 @@ int dgon_peek_member(dgon_peek *c, bool *open, dgon_span *key)
         return -1;
     }
     dgon_peek_blanks(c);
-    if (!dgon_peek_string(c, key) || memchr(key->p, '\\', key->n) != NULL)
+    bool escaped;
+    if (!peek_string(c, key, &escaped) || escaped)
         return -1;
     dgon_peek_blanks(c);
     if (!dgon_peek_char(c, ':'))
         return -1;
     dgon_peek_blanks(c);
     return 1;
-}
-
-bool dgon_span_is(const dgon_span *s, const char *text)
-{
-    size_t n = strlen(text);
-    return s->n == n + 2 && memcmp(s->p + 1, text, n) == 0;
 }

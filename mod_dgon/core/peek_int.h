@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef struct dgon_peek {
     const char *p, *end;
@@ -32,7 +33,13 @@ bool dgon_peek_bool(dgon_peek *c, bool *v);
  * neither. *open must be false before the first call. */
 int dgon_peek_member(dgon_peek *c, bool *open, dgon_span *key);
 
-bool dgon_span_is(const dgon_span *s, const char *text); /* text without quotes */
+/* text without quotes. Here, so that its length is known when this is compiled. */
+static inline bool dgon_span_is(const dgon_span *s, const char *text)
+{
+    size_t n = strlen(text);
+    return s->n == n + 2 && memcmp(s->p + 1, text, n) == 0;
+}
+
 static inline bool dgon_span_has_text(const dgon_span *s)
 {
     return s->n > 2;

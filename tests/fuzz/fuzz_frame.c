@@ -14,6 +14,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint64_t whole = dgon_frame_size(p + at, n);
         dgon_frame f;
         FUZZ_ASSERT(whole == 0 ? n < DGON_FRAME_HEAD_MAX : whole >= 2);
+        if (dgon_frame_from_gateway(p + at, n, MESSAGE_MAX, &f)) {
+            FUZZ_ASSERT(f.size == whole && f.size <= n && f.len <= MESSAGE_MAX);
+            FUZZ_ASSERT(f.payload + f.len == p + at + f.size && f.text == (data[at] == 0x81));
+        }
         if (!dgon_frame_message(p + at, n, MESSAGE_MAX, &f)) {
             FUZZ_ASSERT(memcmp(p + at, data + at, n) == 0);
             at += whole == 0 || whole > n ? n : (size_t)whole;

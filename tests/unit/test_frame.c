@@ -112,5 +112,37 @@ static void test_others(void)
     }
 }
 
+/* The gateway's are text or binary and not masked; all else is the library's as well. */
+static void test_gateway(void)
+{
+    static const struct {
+        unsigned char p[16];
+        size_t n;
+        bool ok, text;
+    } frames[] = {
+        {{0x81, 0x01, 'x'}, 3, true, true},
+        {{0x82, 0x01, 'x', 0x81}, 4, true, false},
+        {{0x82, 0x00}, 2, true, false},
+        {{0x82}, 1, false, false},
+        {{0x82, 0x02, 'x'}, 3, false, false},               /* not all of it */
+        {{0x82, 0x81, 1, 2, 3, 4, 'x'}, 7, false, false},   /* masked */
+        {{0x82, 0x7e, 0, 1, 'x'}, 5, false, false},         /* a longer form of its length */
+        {{0x02, 0x01, 'x'}, 3, false, false},               /* a first part */
+        {{0xc1, 0x01, 'x'}, 3, false, false},               /* RSV1 */
+        {{0x89, 0x00}, 2, false, false},                    /* ping */
+        {{0x82, 0x05, 1, 2, 3, 4, 5}, 7, false, false},     /* longer than a message may be */
+    };
+    for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
+        unsigned char copy[16];
+        dgon_frame f;
+        memcpy(copy, frames[i].p, sizeof copy);
+        bool ok = dgon_frame_from_gateway(copy, frames[i].n, 4, &f);
+        CU_ASSERT_EQUAL(ok, frames[i].ok);
+        CU_ASSERT(!ok || (f.text == frames[i].text && f.payload == copy + 2 &&
+                          f.len == copy[1] && f.size == 2u + copy[1]));
+        CU_ASSERT_EQUAL(memcmp(copy, frames[i].p, sizeof copy), 0);
+    }
+}
+
 UNIT_MAIN("frame", {"example of the RFC", test_example}, {"lengths", test_lengths},
-          {"read", test_read}, {"others", test_others})
+          {"read", test_read}, {"others", test_others}, {"the gateway's", test_gateway})

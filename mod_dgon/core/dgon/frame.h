@@ -1,6 +1,5 @@
-/* A client's WebSocket data frame (RFC 6455, 5.2 and 5.3): masked, final, never compressed. Only
- * the agent sends any; the gateway reads here what is a whole message, and leaves the rest to a
- * library. */
+/* WebSocket data frames (RFC 6455, 5.2 and 5.3), final and never compressed. The agent's are
+ * masked. Here is read what is a whole message; the rest is a library's (ws_in.h). */
 #ifndef DGON_FRAME_H
 #define DGON_FRAME_H
 
@@ -19,11 +18,14 @@ typedef struct dgon_frame {
     unsigned char *payload; /* into what was given, unmasked */
     size_t len;
     size_t size; /* head and all */
+    bool text;
 } dgon_frame;
 
 /* Does p[0..n) begin with a whole binary message in one frame, at most `max` bytes long, and
  * without a fault? True: it is unmasked in place. False: p is untouched. Any thread. */
 bool dgon_frame_message(unsigned char *p, size_t n, size_t max, dgon_frame *f);
+/* The same for what the gateway sends, text or binary and never masked. p is left as it is. */
+bool dgon_frame_from_gateway(unsigned char *p, size_t n, size_t max, dgon_frame *f);
 /* The length of the frame that p[0..n) begins with, masked or not, good or not; 0: too little of
  * its head is there. Any thread. */
 uint64_t dgon_frame_size(const unsigned char *p, size_t n);
