@@ -46,8 +46,8 @@ struct agent_link {
     /* receive */
     dgon_buf rx; /* as long as libwebsockets reads */
     bool rx_text;
-    bool peer_closed;      /* its close frame is to be answered */
-    dgon_ws_in in;         /* in.ctx: NULL as long as libwebsockets reads */
+    bool peer_closed; /* its close frame is to be answered */
+    dgon_ws_in in;    /* in.ctx: NULL as long as libwebsockets reads */
     unsigned char pongs[LWS_PRE + AGENT_LINK_PONGS];
     size_t pongs_len;
     size_t message_length; /* of the message that comes in parts, as far as it is known */

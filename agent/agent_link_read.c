@@ -130,6 +130,7 @@ void agent_link_read_here(agent_link *l)
                          .on_message = on_message,
                          .user = l,
                          .message_max = DGON_WIRE_MESSAGE_MAX};
+    wslay_event_config_set_max_recv_msg_length(ctx, INT64_MAX); /* on_frame() is the judge */
     dgon_buf_fini(&l->rx);
     (void)lws_rx_flow_control(l->wsi, 0);
 }
@@ -164,7 +165,7 @@ static got read_plain(int fd, unsigned char *p, size_t max, size_t *n)
         r = recv(fd, p, max, MSG_DONTWAIT);
     } while (r < 0 && errno == EINTR);
     *n = r > 0 ? (size_t)r : 0;
-    return r > 0 ? GOT_BYTES
+    return r > 0                                                ? GOT_BYTES
            : r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? GOT_NOTHING
                                                                 : GOT_END;
 }
@@ -223,9 +224,8 @@ bool agent_link_send_pongs(agent_link *l)
     bool ok = true;
     while (ok && wslay_event_want_write(l->in.ctx) != 0 && !agent_link_is_partial(l)) {
         l->pongs_len = 0;
-        ok = wslay_event_send(l->in.ctx) == 0 &&
-             lws_write(l->wsi, l->pongs + LWS_PRE, l->pongs_len, LWS_WRITE_RAW) >=
-                 (int)l->pongs_len;
+        ok = wslay_event_send(l->in.ctx) == 0 && lws_write(l->wsi, l->pongs + LWS_PRE, l->pongs_len,
+                                                           LWS_WRITE_RAW) >= (int)l->pongs_len;
     }
     return ok;
 }

@@ -101,9 +101,8 @@ static void flush_records(agent_link *l)
 
 void agent_link_flush(agent_link *l)
 {
-    bool pongs = l->in.ctx != NULL && !l->peer_closed && wslay_event_want_write(l->in.ctx) != 0;
-    if (!can_send(l) ||
-        (l->texts == NULL && l->at >= l->tx.len && l->close_code == 0 && !pongs)) {
+    bool pongs = l->in.ctx != NULL && l->close_code == 0 && wslay_event_want_write(l->in.ctx) != 0;
+    if (!can_send(l) || (l->texts == NULL && l->at >= l->tx.len && l->close_code == 0 && !pongs)) {
         return;
     }
     if (pongs && !agent_link_is_partial(l) && !agent_link_send_pongs(l)) {
@@ -112,8 +111,8 @@ void agent_link_flush(agent_link *l)
     }
     flush_texts(l);
     flush_records(l);
-    if (!l->broken &&
-        (pongs || agent_link_is_partial(l) || l->texts != NULL || l->at < l->tx.len || l->close_code != 0)) {
+    if (!l->broken && (pongs || agent_link_is_partial(l) || l->texts != NULL || l->at < l->tx.len ||
+                       l->close_code != 0)) {
         (void)lws_callback_on_writable(l->wsi);
     }
 }

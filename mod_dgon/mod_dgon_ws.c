@@ -97,8 +97,8 @@ mod_dgon_ws *mod_dgon_ws_create(mod_dgon_conn *mc, size_t max, mod_dgon_ws_messa
         free(ws);
         return NULL;
     }
-    ws->in = (dgon_ws_in){
-        .ctx = ws->ctx, .whole = dgon_frame_message, .on_message = fn, .user = user};
+    ws->in =
+        (dgon_ws_in){.ctx = ws->ctx, .whole = dgon_frame_message, .on_message = fn, .user = user};
     ws->plain = !ap_ssl_conn_is_ssl(mc->c);
     ws->scratch = mc->engine->in;
     mod_dgon_ws_limit(ws, max, 0);
@@ -209,8 +209,8 @@ bool mod_dgon_ws_read(mod_dgon_ws *ws)
      * "nothing came". On a plain connection epoll tells again, so anything short of a full buffer
      * is the end of a turn. */
     size_t got = READ_MAX;
-    for (unsigned turn = 0; turn < READ_TURNS && !ws->in.stopped && got >= (ws->direct ? READ_MAX : 1);
-         turn++) {
+    for (unsigned turn = 0;
+         turn < READ_TURNS && !ws->in.stopped && got >= (ws->direct ? READ_MAX : 1); turn++) {
         if (!(ws->direct ? read_socket(ws, &got) : read_filters(ws, &got)))
             return false;
         if (!ws->direct && got == 0 && ws->plain)

@@ -1,4 +1,4 @@
-/* Server side of one WebSocket over a connection of the engine's: the only file that knows wslay.
+/* Server side of one WebSocket over a connection of the engine's: what knows wslay, with ws_in.h.
  * Engine thread. */
 #ifndef MOD_DGON_WS_H
 #define MOD_DGON_WS_H

@@ -29,15 +29,12 @@ _Static_assert(sizeof((dgon_chat){0}.head) > sizeof((dgon_chat){0}.id_json) +
 
 static void write_head(dgon_chat *c)
 {
-    const char *const parts[] = {"{\"id\":",
-                                 c->id_json,
-                                 ",\"object\":\"",
-                                 c->text ? "text_completion" : "chat.completion.chunk",
-                                 "\",\"created\":",
-                                 c->created,
-                                 ",\"model\":",
-                                 c->model_json,
-                                 ",\"choices\":["};
+    const char *const parts[] = {
+        "{\"id\":",        c->id_json,
+        ",\"object\":\"",  c->text ? "text_completion" : "chat.completion.chunk",
+        "\",\"created\":", c->created,
+        ",\"model\":",     c->model_json,
+        ",\"choices\":["};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         size_t n = strlen(parts[i]);
         memcpy(c->head + c->head_len, parts[i], n + 1);

@@ -21,7 +21,9 @@ typedef struct dgon_chat_sink {
 /* May more be sent for this choice? Not after its finish, nor after the usage chunk. */
 bool dgon_chat_is_open(const dgon_chat *c, unsigned index);
 
-/* The role chunk of a choice, the first time; later, and for a text completion, nothing. */
+/* The role chunk of a choice, the first time; later, and for a text completion, nothing. It goes
+ * out with what the choice says first: a backend sends its own ahead, and a wake-up of all who are
+ * on the way would say nothing to anybody. */
 DGON_MUST_USE dgon_status dgon_chat_role(dgon_chat *c, unsigned index, const dgon_chat_sink *to);
 /* A delta with one member whose value is finished JSON (one line). Of a text completion only the
  * content goes out, as its text. */

@@ -183,10 +183,9 @@ static dgon_status tree_choice(dgon_chat *c, json_t *choice, const dgon_chat_sin
         finish_of(c, choice, &finish); /* an answer given up: its text goes out first */
     if (given == DGON_EJSON)
         return given;
-    s = dgon_chat_role(c, (unsigned)index, to);
     if (!json_is_object(logprobs))
         logprobs = NULL;
-    if (s == DGON_OK && (some || logprobs != NULL))
+    if (some || logprobs != NULL)
         s = dgon_chat_delta(c, (unsigned)index, said, logprobs, to);
     if (s == DGON_OK && finish != NULL)
         s = dgon_chat_finish(c, (unsigned)index, finish, to);
@@ -287,7 +286,7 @@ static dgon_status answer_choice(dgon_chat *c, json_t *from, unsigned position, 
     index += c->first;
     if (!dgon_chat_is_open(c, (unsigned)index))
         return DGON_OK; /* more than was asked for */
-    c->tool_count = 0; /* each choice counts its own calls */
+    c->tool_count = 0;  /* each choice counts its own calls */
     dgon_status s = c->text ? DGON_OK : fix_message(c, message);
     if (s == DGON_OK)
         s = finish_of(c, from, &finish);

@@ -166,9 +166,7 @@ dgon_status dgon_openai_quick_emit(dgon_chat *c, const dgon_openai_quick *q,
         c->usage = q->usage;
     if (!q->has_choice)
         return dgon_chat_usage_chunk(c, to);
-    if (dgon_chat_is_open(c, index))
-        s = dgon_chat_role(c, index, to);
-    if (s == DGON_OK && dgon_span_has_text(&q->reasoning))
+    if (dgon_span_has_text(&q->reasoning))
         s = dgon_chat_raw(c, index, "reasoning_content", &q->reasoning, to);
     if (s == DGON_OK && dgon_span_has_text(&q->content))
         s = dgon_chat_raw(c, index, "content", &q->content, to);

@@ -134,7 +134,7 @@ class Link:
         self.send_control(dict(type="goaway", reason=reason, drain=drain, **other))
 
     def job(self, content="one two three", model="echo", stream=True, op="chat", body=None, attempt=1, auto_credit=True, send_body=True,
-            number=None, **fields):
+            number=None, unsent=False, **fields):
         if body is None:
             body = json.dumps(dict(model=model, stream=stream, messages=[dict(role="user", content=content)], **fields)).encode()
         self.numbers = number or self.numbers + 1
@@ -142,9 +142,11 @@ class Link:
         job.body = body
         job.start_time = time.monotonic()
         self.jobs[job.number] = job
-        self.send_control(dict(type="job", job=job.number, attempt=attempt, op=op, model=model, public=model + "-public",
-                               id=f"chatcmpl-{job.number:032x}", created=1700000000, stream=stream, body=len(body), deadline=120000))
-        if send_body:
+        job.message = dict(type="job", job=job.number, attempt=attempt, op=op, model=model, public=model + "-public",
+                           id=f"chatcmpl-{job.number:032x}", created=1700000000, stream=stream, body=len(body), deadline=120000)
+        if not unsent:
+            self.send_control(job.message)
+        if send_body and not unsent:
             self.send_body(job)
         return job
 

@@ -424,7 +424,10 @@ def tls_gateway(certificates, name, client=False):
 def test_tls_with_own_ca(tmp_path, certificates, host):
     g = tls_gateway(certificates, "good")
     a = Agent(tmp_path, g.url(host), gateway=f"ca_file = {certificates}/ca.pem").start()
-    assert g.accept().job("x " * 5000).wait()[0] == END
+    link = g.accept()
+    jobs = [link.job("x " * n) for n in (5000, 100_000, 1)]
+    pong = link.ws.ping()
+    assert all(job.wait(20)[0] == END for job in jobs) and pong.wait(2)
     a.stop()
     g.stop()
 

@@ -124,13 +124,13 @@ static void test_gateway(void)
         {{0x82, 0x01, 'x', 0x81}, 4, true, false},
         {{0x82, 0x00}, 2, true, false},
         {{0x82}, 1, false, false},
-        {{0x82, 0x02, 'x'}, 3, false, false},               /* not all of it */
-        {{0x82, 0x81, 1, 2, 3, 4, 'x'}, 7, false, false},   /* masked */
-        {{0x82, 0x7e, 0, 1, 'x'}, 5, false, false},         /* a longer form of its length */
-        {{0x02, 0x01, 'x'}, 3, false, false},               /* a first part */
-        {{0xc1, 0x01, 'x'}, 3, false, false},               /* RSV1 */
-        {{0x89, 0x00}, 2, false, false},                    /* ping */
-        {{0x82, 0x05, 1, 2, 3, 4, 5}, 7, false, false},     /* longer than a message may be */
+        {{0x82, 0x02, 'x'}, 3, false, false},             /* not all of it */
+        {{0x82, 0x81, 1, 2, 3, 4, 'x'}, 7, false, false}, /* masked */
+        {{0x82, 0x7e, 0, 1, 'x'}, 5, false, false},       /* a longer form of its length */
+        {{0x02, 0x01, 'x'}, 3, false, false},             /* a first part */
+        {{0xc1, 0x01, 'x'}, 3, false, false},             /* RSV1 */
+        {{0x89, 0x00}, 2, false, false},                  /* ping */
+        {{0x82, 0x05, 1, 2, 3, 4, 5}, 7, false, false},   /* longer than a message may be */
     };
     for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
         unsigned char copy[16];
@@ -138,8 +138,8 @@ static void test_gateway(void)
         memcpy(copy, frames[i].p, sizeof copy);
         bool ok = dgon_frame_from_gateway(copy, frames[i].n, 4, &f);
         CU_ASSERT_EQUAL(ok, frames[i].ok);
-        CU_ASSERT(!ok || (f.text == frames[i].text && f.payload == copy + 2 &&
-                          f.len == copy[1] && f.size == 2u + copy[1]));
+        CU_ASSERT(!ok || (f.text == frames[i].text && f.payload == copy + 2 && f.len == copy[1] &&
+                          f.size == 2u + copy[1]));
         CU_ASSERT_EQUAL(memcmp(copy, frames[i].p, sizeof copy), 0);
     }
 }

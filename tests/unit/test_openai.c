@@ -158,7 +158,7 @@ static const stream_case stream_cases[] = {
            "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}},{\"index\":1,\"delta\":{"
            "\"content\":\"b\"},\"finish_reason\":\"stop\"}]}",
            PLAIN("{}", "\"length\""), "[DONE]", NULL},
-     ROLE_OF(1) ROLE_OF(0) TEXT("a") DELTA_OF(1, "\"content\":\"b\"") FINISH_OF(1, "stop")
+     ROLE_OF(0) TEXT("a") ROLE_OF(1) DELTA_OF(1, "\"content\":\"b\"") FINISH_OF(1, "stop")
          FINISH("length"),
      DGON_DONE, DGON_OK, 0, ""},
     {"LM Studio, a role in every chunk", true,

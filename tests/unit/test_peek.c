@@ -57,11 +57,11 @@ static void test_pieces(void)
         const char *piece;
         bool ok;
     } pieces[] = {
-        {"\xc3\xa4", true},        {"\xe2\x82\xac", true}, {"\xf0\x9f\x98\x80", true},
-        {"\xc3", false},           {"\xe2\x82", false},    {"\xc0\xaf", false},
-        {"\xed\xa0\x80", false},   {"\\n", true},          {"\\\"", true},
-        {"\\\\", true},            {"\\u00e4", true},      {"\\uD83d", false},
-        {"\\u00g0", false},        {"\\x", false},         {"\\", false},
+        {"\xc3\xa4", true},      {"\xe2\x82\xac", true}, {"\xf0\x9f\x98\x80", true},
+        {"\xc3", false},         {"\xe2\x82", false},    {"\xc0\xaf", false},
+        {"\xed\xa0\x80", false}, {"\\n", true},          {"\\\"", true},
+        {"\\\\", true},          {"\\u00e4", true},      {"\\uD83d", false},
+        {"\\u00g0", false},      {"\\x", false},         {"\\", false},
     };
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
         size_t len = strlen(pieces[i].piece);
@@ -86,8 +86,9 @@ static void test_keys(void)
         const char *text;
         int more;
     } objects[] = {
-        {"{\"content\":1}", 1}, {"{\"conten\\u0074\":1}", -1}, {"{ \"content\" : 1}", 1},
-        {"{}", 0},              {"{\"content\"1}", -1},        {"[", -1},
+        {"{\"content\":1}", 1},    {"{\"conten\\u0074\":1}", -1},
+        {"{ \"content\" : 1}", 1}, {"{}", 0},
+        {"{\"content\"1}", -1},    {"[", -1},
     };
     for (size_t i = 0; i < sizeof objects / sizeof objects[0]; i++) {
         dgon_peek c = {objects[i].text, objects[i].text + strlen(objects[i].text)};

@@ -141,14 +141,14 @@ static void test_broken(void)
         unsigned char p[12];
         size_t n;
     } broken[] = {
-        {{0x82, 0x81, 1, 2, 3, 4, 'x'}, 7},         /* masked */
-        {{0xc2, 0x01, 'x'}, 3},                     /* RSV1 */
-        {{0x83, 0x01, 'x'}, 3},                     /* no opcode */
-        {{0x80, 0x01, 'x'}, 3},                     /* the rest of nothing */
-        {{0x89, 0x7e, 0, 126}, 4},                  /* a long ping */
-        {{0x09, 0x00}, 2},                          /* a ping in parts */
-        {{0x82, 0x7e, 0, 1, 'x'}, 5},               /* a longer form of its length */
-        {{0x02, 0x01, 'x', 0x82, 0x01, 'y'}, 6},    /* a message within another */
+        {{0x82, 0x81, 1, 2, 3, 4, 'x'}, 7},      /* masked */
+        {{0xc2, 0x01, 'x'}, 3},                  /* RSV1 */
+        {{0x83, 0x01, 'x'}, 3},                  /* no opcode */
+        {{0x80, 0x01, 'x'}, 3},                  /* the rest of nothing */
+        {{0x89, 0x7e, 0, 126}, 4},               /* a long ping */
+        {{0x09, 0x00}, 2},                       /* a ping in parts */
+        {{0x82, 0x7e, 0, 1, 'x'}, 5},            /* a longer form of its length */
+        {{0x02, 0x01, 'x', 0x82, 0x01, 'y'}, 6}, /* a message within another */
     };
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         ears e;
