@@ -12,7 +12,7 @@ from .servers import OBJ
 
 CHAT = "/v1/chat/completions"
 REPEATS = 2
-REPEAT_SECONDS = 30  # for the repeats of all scenarios together
+REPEAT_SECONDS = 10  # for the repeats of all scenarios together
 
 
 def trouble(r):

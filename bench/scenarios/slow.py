@@ -10,7 +10,7 @@ from .tokens import keep
 
 # Short rounds and many of them: a round's p99 differs from the next one's by a fifth, whatever its length.
 FAST = ["--streams", "49", "--rate", "100", "--tokens", "130", "--skip", "30", "--slice", "100", "--timeout", "20000"]
-ROUNDS = 4  # for one of other scenarios
+ROUNDS = 3  # for one of other scenarios
 LATE_US = 1000
 
 
