@@ -76,8 +76,9 @@ void agent_link_close(agent_link *l, unsigned code, const char *reason);
 /* Drops the connection without a word: it is dead or nobody listens. */
 void agent_link_kill(agent_link *l, const char *why);
 
-/* From now on the link is read here, not by libwebsockets. To be called while the gateway has
- * nothing to say: before hello, or for the last time of it. */
+/* From now on the link is read here, not by libwebsockets. To be called before hello, while the
+ * gateway has nothing to say: what libwebsockets has read of a frame would be lost. Calling it
+ * again does nothing. */
 void agent_link_read_here(agent_link *l);
 /* Is it this link's socket, and read here? */
 bool agent_link_reads(const agent_link *l, int fd);

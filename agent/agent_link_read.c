@@ -1,5 +1,5 @@
 /* What comes in on a link once the gateway knows the agent. libwebsockets works on each byte by
- * itself, 67 instructions for each, which is 4 us for a kilobyte of a prompt: so the agent reads,
+ * itself, 67 instructions for each, which is 6 us for a kilobyte of a prompt: so the agent reads,
  * and leaves it handshake, liveness and what goes out. */
 #include "agent_link_int.h"
 
