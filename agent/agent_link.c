@@ -161,11 +161,7 @@ void agent_link_destroy(agent_link *l)
     agent_link_read_fini(l);
     dgon_buf_fini(&l->rx);
     dgon_buf_fini(&l->tx);
-    while (l->texts != NULL) {
-        agent_link_item *t = l->texts;
-        l->texts = t->next;
-        dgon_free(t);
-    }
+    agent_link_drop_texts(l);
     dgon_free(l);
 }
 
@@ -262,7 +258,7 @@ static int on_writeable(agent_link *l)
     return 0;
 }
 
-static void deliver(agent_link *l, bool text, const void *p, size_t n)
+void agent_link_deliver(agent_link *l, bool text, const void *p, size_t n)
 {
     if (text) {
         l->dialer->ops->on_text(l->dialer->user, l, p, n);
@@ -283,7 +279,7 @@ static int on_receive(agent_link *l, const void *p, size_t n)
         l->rx_text = lws_frame_is_binary(l->wsi) == 0;
     }
     if (first && last && n <= DGON_WIRE_MESSAGE_MAX) {
-        deliver(l, l->rx_text, p, n);
+        agent_link_deliver(l, l->rx_text, p, n);
         return 0;
     }
     dgon_status s = dgon_buf_add(&l->rx, p, n);
@@ -294,7 +290,7 @@ static int on_receive(agent_link *l, const void *p, size_t n)
         return 0;
     }
     if (last) {
-        deliver(l, l->rx_text, l->rx.data != NULL ? l->rx.data : "", l->rx.len);
+        agent_link_deliver(l, l->rx_text, l->rx.data != NULL ? l->rx.data : "", l->rx.len);
         dgon_buf_reset(&l->rx);
     }
     return 0;

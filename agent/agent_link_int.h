@@ -76,6 +76,9 @@ const unsigned char *agent_link_next_key(agent_link *l);
 bool agent_link_send_pongs(agent_link *l);
 /* A close frame leaves behind what is packed; from here on the link is closing. */
 void agent_link_begin_close(agent_link *l, unsigned code, const char *reason);
+/* A message, to the owner. */
+void agent_link_deliver(agent_link *l, bool text, const void *p, size_t n);
+void agent_link_drop_texts(agent_link *l);
 void agent_link_note_peer_close(agent_link *l, const unsigned char *p, size_t n);
 void agent_link_read_fini(agent_link *l);
 /* Once all that is packed has left. */

@@ -3,8 +3,6 @@
  * and leaves it handshake, liveness and what goes out. */
 #include "agent_link_int.h"
 
-#include "dgon/alloc.h"
-
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -65,13 +63,7 @@ static void on_close(agent_link *l, const unsigned char *p, size_t n)
         (void)lws_callback_on_writable(l->wsi);
         return;
     }
-    while (l->texts != NULL) {
-        agent_link_item *t = l->texts;
-        l->texts = t->next;
-        dgon_free(t);
-    }
-    l->texts_end = &l->texts;
-    l->text_count = 0;
+    agent_link_drop_texts(l);
     l->at = l->tx.len;
     agent_link_begin_close(l, n >= 2 ? dgon_get_u16(p) : 1000u, "");
 }
@@ -89,18 +81,13 @@ static void on_msg(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_
     dgon_ws_in_on_msg(&l->in, arg);
 }
 
-/* False: of no interest any more. */
 static bool on_message(void *user, bool text, const unsigned char *p, size_t n)
 {
     agent_link *l = user;
     if (l->state == AGENT_LINK_CLOSING) {
         return true; /* until its close comes */
     }
-    if (text) {
-        l->dialer->ops->on_text(l->dialer->user, l, (const char *)p, n);
-    } else {
-        l->dialer->ops->on_binary(l->dialer->user, l, p, n);
-    }
+    agent_link_deliver(l, text, p, n);
     return l->state != AGENT_LINK_DOWN;
 }
 

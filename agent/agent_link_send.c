@@ -117,6 +117,17 @@ void agent_link_flush(agent_link *l)
     }
 }
 
+void agent_link_drop_texts(agent_link *l)
+{
+    while (l->texts != NULL) {
+        agent_link_item *t = l->texts;
+        l->texts = t->next;
+        dgon_free(t);
+    }
+    l->texts_end = &l->texts;
+    l->text_count = 0;
+}
+
 void agent_link_text(agent_link *l, const char *p, size_t n)
 {
     if (!can_send(l)) {
