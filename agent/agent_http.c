@@ -48,6 +48,7 @@ agent_http *agent_http_create(agent_loop *loop)
         return NULL;
     }
     h->multis.loop = loop;
+    h->handles.multis = &h->multis;
     return h;
 }
 

@@ -1,6 +1,7 @@
 #include "agent_http_handle.h"
 
 #include "agent_config.h"
+#include "agent_http_multi.h"
 #include "agent_os.h"
 
 #include "dgon/alloc.h"
@@ -57,9 +58,10 @@ static bool set_headers(agent_http_handle *h, const agent_http_spec *spec)
 
 static int set_socket(void *user, curl_socket_t fd, curlsocktype purpose)
 {
-    (void)user;
+    const agent_http_handles *pool = user;
     (void)purpose;
     agent_os_tune_backend((intptr_t)fd);
+    agent_http_multi_made(pool->multis, fd);
     return CURL_SOCKOPT_OK;
 }
 
@@ -67,6 +69,7 @@ static int set_socket(void *user, curl_socket_t fd, curlsocktype purpose)
 static int close_socket(void *user, curl_socket_t fd)
 {
     const agent_http_handles *pool = user;
+    agent_http_multi_closed(pool->multis, fd);
     agent_os_close_backend((intptr_t)fd, pool->cancels);
     return 0;
 }
@@ -107,6 +110,7 @@ static bool set_options(agent_http_handles *pool, agent_http_handle *h, const ag
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_SOCKOPTFUNCTION, set_socket);
+    SET(CURLOPT_SOCKOPTDATA, pool);
     SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
     SET(CURLOPT_CLOSESOCKETDATA, pool);
     SET(CURLOPT_MAXAGE_CONN, 3L); /* llama-server drops idle connections after 5 s */

@@ -24,7 +24,8 @@ typedef struct agent_http_handle {
 typedef struct agent_http_handles {
     agent_http_handle *idle;
     unsigned count;
-    bool cancels; /* what curl closes meanwhile is reset */
+    bool cancels;                     /* what curl closes meanwhile is reset */
+    struct agent_http_multis *multis; /* whose connections they are */
 } agent_http_handles;
 
 /* One with all that the spec says but its body. The caller's until it is given back; NULL when

@@ -6,26 +6,60 @@
 
 /* --- callbacks of curl and of the loop --- */
 
-static bool note_fd(agent_http_multi *m, int fd)
+/* NULL when memory is short. */
+static agent_http_fd *entry(agent_http_multis *all, int fd)
 {
-    agent_http_multis *all = m->all;
     size_t at = (size_t)fd;
     if (at >= all->fds) {
         size_t n = at < 512 ? 1024 : at * 2;
-        uint8_t *more = dgon_realloc(all->of_fd, n);
+        agent_http_fd *more = dgon_realloc(all->of_fd, n * sizeof *more);
         if (more == NULL) {
-            return false;
+            return NULL;
         }
-        memset(more + all->fds, 0, n - all->fds);
+        memset(more + all->fds, 0, (n - all->fds) * sizeof *more);
         all->of_fd = more;
         all->fds = n;
     }
+    return &all->of_fd[at];
+}
+
+void agent_http_multi_made(agent_http_multis *all, int fd)
+{
+    agent_http_fd *e = entry(all, fd);
+    if (e != NULL) {
+        e->made = true;
+        e->kept = false;
+    }
+}
+
+void agent_http_multi_closed(agent_http_multis *all, int fd)
+{
+    if ((size_t)fd < all->fds) {
+        all->of_fd[fd].made = all->of_fd[fd].kept = false;
+    }
+}
+
+static uint8_t index_of(const agent_http_multi *m)
+{
     unsigned i = 0;
-    while (all->of[i] != m) {
+    while (m->all->of[i] != m) {
         i++;
     }
-    all->of_fd[at] = (uint8_t)i;
-    return true;
+    return (uint8_t)i;
+}
+
+/* Between two requests curl lets go of a connection, and the next one wants to hear of the same:
+ * the loop watches it all the time. */
+static void watch(agent_http_multis *all, agent_http_fd *e, int fd, unsigned events, bool known)
+{
+    if (events == 0 && e->made) {
+        e->kept = true;
+    } else if (e->kept && events == AGENT_LOOP_IN) {
+        e->kept = false;
+    } else {
+        agent_loop_watch(all->loop, fd, events, known || e->kept);
+        e->kept = false;
+    }
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *known)
@@ -37,11 +71,15 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
         events = ((what & CURL_POLL_IN) != 0 ? (unsigned)AGENT_LOOP_IN : 0u) |
                  ((what & CURL_POLL_OUT) != 0 ? (unsigned)AGENT_LOOP_OUT : 0u);
     }
-    if (known == NULL && events != 0 && !note_fd(m, fd)) {
+    agent_http_fd *e = entry(m->all, fd);
+    if (e == NULL) {
         return -1; /* curl gives the request up */
     }
+    if (known == NULL) {
+        e->multi = index_of(m);
+    }
     if (!m->all->draining) {
-        agent_loop_watch(m->all->loop, fd, events, known != NULL);
+        watch(m->all, e, fd, events, known != NULL);
     }
     (void)curl_multi_assign(m->curl, fd, m); /* known from now on */
     return 0;
@@ -59,11 +97,13 @@ static int on_timeout(CURLM *curl, long ms, void *user)
     return 0;
 }
 
+/* By the timer, or by hand: then the timer has had its turn too, of which curl does not tell. */
 static void on_timer(void *user)
 {
     agent_http_multi *m = user;
     int running = 0;
     m->touched = true;
+    agent_timer_stop(m->timer);
     (void)curl_multi_socket_action(m->curl, CURL_SOCKET_TIMEOUT, 0, &running);
 }
 
@@ -72,10 +112,15 @@ void agent_http_multi_on_fd(agent_http_multis *all, int fd, unsigned events)
     int running = 0, bits = ((events & AGENT_LOOP_IN) != 0 ? CURL_CSELECT_IN : 0) |
                             ((events & AGENT_LOOP_OUT) != 0 ? CURL_CSELECT_OUT : 0) |
                             ((events & AGENT_LOOP_ERR) != 0 ? CURL_CSELECT_ERR : 0);
-    if (fd < 0 || (size_t)fd >= all->fds || all->of_fd[fd] >= all->count) {
+    if (fd < 0 || (size_t)fd >= all->fds || all->of_fd[fd].multi >= all->count) {
         return;
     }
-    agent_http_multi *m = all->of[all->of_fd[fd]];
+    if (all->of_fd[fd].kept) { /* the backend is done with it: curl looks before it uses it again */
+        all->of_fd[fd].kept = false;
+        agent_loop_watch(all->loop, fd, 0, true);
+        return;
+    }
+    agent_http_multi *m = all->of[all->of_fd[fd].multi];
     m->touched = true;
     (void)curl_multi_socket_action(m->curl, fd, bits, &running);
 }

@@ -21,11 +21,18 @@ typedef struct agent_http_multi {
     bool touched;      /* curl worked since the last settle */
 } agent_http_multi;
 
+/* What is known of a descriptor that curl has told of. */
+typedef struct agent_http_fd {
+    uint8_t multi; /* index of the one that it belongs to */
+    bool made; /* a connection's, from its making to its closing; else some other one of curl's */
+    bool kept; /* curl has no use for it now, the loop watches it still */
+} agent_http_fd;
+
 typedef struct agent_http_multis {
     agent_loop *loop;
     agent_http_multi *of[AGENT_HTTP_MULTIS];
     unsigned count;
-    uint8_t *of_fd; /* index of the multi that a descriptor belongs to */
+    agent_http_fd *of_fd;
     size_t fds;
     bool draining; /* callbacks into the loop are over */
 } agent_http_multis;
@@ -35,6 +42,9 @@ agent_http_multi *agent_http_multi_add(agent_http_multis *all, CURL *easy);
 void agent_http_multi_remove(agent_http_multi *m, CURL *easy);
 /* Takes it out and puts it in again. */
 bool agent_http_multi_again(agent_http_multi *m, CURL *easy);
+/* A connection's descriptor is new, or about to be closed. */
+void agent_http_multi_made(agent_http_multis *all, int fd);
+void agent_http_multi_closed(agent_http_multis *all, int fd);
 /* A descriptor is ready. */
 void agent_http_multi_on_fd(agent_http_multis *all, int fd, unsigned events);
 /* The next request that is finished, with its outcome; NULL: none. At the end of each wake-up. */

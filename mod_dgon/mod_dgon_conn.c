@@ -15,6 +15,7 @@
 
 #define FILTER_NAME "DGON_NONBLOCKING"
 #define LINGER_MS   2000
+#define BEHIND_MS   10  /* until a look for what was read along with the last request */
 #define TRIM_NODES  6   /* at most: as many as reading a request takes */
 #define LOOK_AT     512 /* bytes of a node, of which a used one has some that are not zero */
 
@@ -151,8 +152,34 @@ void mod_dgon_conn_request_over(mod_dgon_conn *mc)
     mc->stage = CONN_KEEPALIVE;
     mod_dgon_conn_watch(mc);
     uint64_t wait = (uint64_t)apr_time_as_msec(c->base_server->keep_alive_timeout);
-    mod_dgon_timer_set(&e->wheel, &mc->timer, e->now + (c->data_in_input_filters ? 1 : wait),
-                       timer_fn);
+    wait = c->data_in_input_filters ? 1 : mc->alone && wait > BEHIND_MS ? BEHIND_MS : wait;
+    mod_dgon_timer_set(&e->wheel, &mc->timer, e->now + wait, timer_fn);
+}
+
+/* httpd looks for the next request after each one, with a system call. After one that was alone the
+ * engine does so later: only what has come just while it was read could have been read along. */
+static void look_behind(mod_dgon_conn *mc)
+{
+    conn_rec *c = mc->c;
+    mc->alone = false;
+    c->data_in_input_filters =
+        ap_check_pipeline(c, mc->look, DEFAULT_LIMIT_BLANK_LINES) == APR_SUCCESS;
+    apr_brigade_cleanup(mc->look);
+    mod_dgon_conn_request_over(mc);
+}
+
+static void end_request(mod_dgon_conn *mc, request_rec *r)
+{
+    conn_rec *c = mc->c;
+    if (!mc->alone) {
+        ap_process_request_after_handler(r);
+        return;
+    }
+    APR_BRIGADE_INSERT_TAIL(mc->look, ap_bucket_eor_create(c->bucket_alloc, r));
+    (void)ap_pass_brigade(c->output_filters, mc->look);
+    apr_brigade_cleanup(mc->look);
+    c->data_in_input_filters = 0;
+    c->cs->state = c->aborted ? CONN_STATE_LINGER : CONN_STATE_WRITE_COMPLETION;
 }
 
 static void keepalive_event(mod_dgon_conn *mc, uint32_t events)
@@ -177,7 +204,9 @@ static void timer_fn(mod_dgon_timer *t, uint64_t now)
     mod_dgon_conn *mc = of_timer(t);
     switch (mc->stage) {
     case CONN_KEEPALIVE:
-        if (!mc->c->data_in_input_filters) {
+        if (mc->alone) {
+            look_behind(mc);
+        } else if (!mc->c->data_in_input_filters) {
             mod_dgon_conn_linger(mc);
         } else if (mod_dgon_conn_worker_left(mc)) {
             mod_dgon_conn_next(mc);
@@ -200,8 +229,11 @@ void mod_dgon_conn_event(mod_dgon_watch *w, uint32_t events)
     mod_dgon_conn *mc = (mod_dgon_conn *)(void *)((char *)w - offsetof(mod_dgon_conn, watch));
     if (mc->stage == CONN_WORKER) {
         mc->missed = true;
+        mc->alone = false;
         return;
     }
+    if (events & EPOLLIN)
+        mc->alone = false;
     if (events & EPOLLRDHUP)
         mc->half_closed = true;
     if (events & EPOLLOUT) {
@@ -248,7 +280,7 @@ void mod_dgon_conn_done(mod_dgon_conn *mc, request_rec *r, bool broken)
         mod_dgon_conn_destroy(mc);
         return;
     }
-    ap_process_request_after_handler(r);
+    end_request(mc, r);
     if (broken && c->cs != NULL)
         c->cs->state = CONN_STATE_LINGER;
     mod_dgon_conn_request_over(mc);

@@ -38,7 +38,7 @@ struct mod_dgon_conn {
     conn_rec *c;
     ap_filter_t *core;        /* httpd's last output filter */
     apr_bucket_brigade *held; /* while writing: head of the write */
-    apr_bucket_brigade *look; /* for a look at the next request */
+    apr_bucket_brigade *look; /* between two requests */
     mod_dgon_conn *next;      /* in engine->handover or engine->requests */
     mod_dgon_conn *next_again;
     bool again;
@@ -52,6 +52,8 @@ struct mod_dgon_conn {
     bool half_closed;  /* the client's FIN was seen */
     bool writing;      /* what is passed down without a flush waits for what comes with one */
     bool missed;       /* events came that nobody could hear */
+    bool plain;        /* no TLS: httpd reads what lies in the socket */
+    bool alone;        /* its request was all that lay there, and nothing has come since */
     uint64_t request;  /* of its last stream, if that was admitted in no time: its request line */
     bool left;         /* proven: the worker that suspended it is out of process_socket */
     /* what the proof looks at, noted in the suspend_connection hook */

@@ -3,6 +3,7 @@
 #include "mod_dgon_conn_int.h"
 
 #include <http_protocol.h>
+#include <http_ssl.h>
 #include <mpm_common.h>
 #include <apr_strings.h>
 
@@ -154,8 +155,11 @@ int mod_dgon_conn_suspend(mod_dgon_conn *mc, mod_dgon_engine *e, const mod_dgon_
     mc->suspending = true;
     mc->half_closed = false;
     mc->watch.fn = mod_dgon_conn_event;
-    if (mc->held == NULL)
+    mc->plain = !ap_ssl_conn_is_ssl(mc->c);
+    if (mc->held == NULL) {
         mc->held = apr_brigade_create(mc->c->pool, mc->c->bucket_alloc);
+        mc->look = apr_brigade_create(mc->c->pool, mc->c->bucket_alloc);
+    }
     mc->task.fn = mod_dgon_conn_arrived;
     mc->core = mc->c->output_filters;
     while (mc->core->next != NULL)

@@ -27,6 +27,8 @@ apr_status_t mod_dgon_conn_filter(ap_filter_t *f, apr_bucket_brigade *bb);
 ssize_t mod_dgon_conn_sendv(mod_dgon_conn *mc, int fd, struct iovec *vec, size_t count);
 /* For mod_logio, which else counts them in core's filter. */
 void mod_dgon_conn_count_out(conn_rec *c, size_t bytes);
+/* And counts in as often as they are looked at. */
+void mod_dgon_conn_looked_at(conn_rec *c, apr_off_t bytes);
 /* What core has kept. False: the connection is dead. */
 bool mod_dgon_conn_send_pending(mod_dgon_conn *mc);
 void mod_dgon_conn_optional_fns(void); /* hook */

@@ -7,6 +7,7 @@
 #include <http_connection.h>
 
 #include <string.h>
+#include <sys/socket.h>
 
 #define REQUESTS_TURN 4     /* requests of one turn; then tokens and links have theirs */
 #define REQUESTS_MAX  16    /* that wait for a turn; more go to httpd's workers */
@@ -37,6 +38,7 @@ static void give_to_worker(mod_dgon_conn *mc)
 {
     mod_dgon_timer_stop(&mc->timer);
     mod_dgon_conn_watch_bits(mc, 0);
+    mc->alone = false;
     mc->nonblocking = false;
     mc->stage = CONN_WORKER;
     if (ap_mpm_register_timed_callback(0, resumed_by_worker, mc) != APR_SUCCESS) {
@@ -45,17 +47,23 @@ static void give_to_worker(mod_dgon_conn *mc)
     }
 }
 
-/* What lies ready of the next request, in the engine's buffer for reads. It stays where it is. */
+/* What lies ready of the next request, in the engine's buffer for reads. It stays where it is: in
+ * the socket or, where TLS or httpd has read it already, in their filters. */
 static size_t look_ahead(mod_dgon_conn *mc)
 {
     conn_rec *c = mc->c;
     apr_size_t n = LOOK_MAX;
-    if (mc->look == NULL)
-        mc->look = apr_brigade_create(c->pool, c->bucket_alloc);
+    if (mc->plain && !c->data_in_input_filters) {
+        ssize_t got = recv(mc->fd, mc->engine->in, n, MSG_PEEK | MSG_DONTWAIT);
+        return got > 0 ? (size_t)got : 0;
+    }
+    apr_off_t all = 0;
     if (ap_get_brigade(c->input_filters, mc->look, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ,
                        LOOK_MAX) != APR_SUCCESS ||
         apr_brigade_flatten(mc->look, (char *)mc->engine->in, &n) != APR_SUCCESS)
         n = 0;
+    if (mc->plain && apr_brigade_length(mc->look, 0, &all) == APR_SUCCESS && all > 0)
+        mod_dgon_conn_looked_at(c, all); /* what TLS reads is its own from then on */
     apr_brigade_cleanup(mc->look);
     return n;
 }
@@ -68,9 +76,14 @@ static bool is_quick(mod_dgon_conn *mc)
     mod_dgon_engine *e = mc->engine;
     const char *p = (const char *)e->in;
     size_t line;
-    return mc->request != 0 && e->requests_waiting < REQUESTS_MAX &&
-           dgon_relief_ready(&e->relief) && dgon_request_is_whole(p, look_ahead(mc), &line) &&
-           dgon_request_line_hash(p, line) == mc->request;
+    mc->alone = false;
+    if (mc->request == 0 || e->requests_waiting >= REQUESTS_MAX || !dgon_relief_ready(&e->relief))
+        return false;
+    size_t there = look_ahead(mc), whole = dgon_request_whole(p, there, &line);
+    if (whole == 0 || dgon_request_line_hash(p, line) != mc->request)
+        return false;
+    mc->alone = mc->plain && !mc->c->data_in_input_filters && whole == there;
+    return true;
 }
 
 static void run_here(mod_dgon_conn *mc)

@@ -12,11 +12,18 @@
 #define WRITE_VECTORS 16
 
 static APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) * logio_add_bytes_out;
+static APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_in) * logio_add_bytes_in;
 
 void mod_dgon_conn_count_out(conn_rec *c, size_t bytes)
 {
     if (logio_add_bytes_out != NULL)
         logio_add_bytes_out(c, (apr_off_t)bytes);
+}
+
+void mod_dgon_conn_looked_at(conn_rec *c, apr_off_t bytes)
+{
+    if (logio_add_bytes_in != NULL)
+        logio_add_bytes_in(c, -bytes);
 }
 
 bool mod_dgon_conn_blocked(const mod_dgon_conn *mc)
@@ -164,4 +171,5 @@ bool mod_dgon_conn_write(mod_dgon_conn *mc, ap_filter_t *filters, apr_bucket_bri
 void mod_dgon_conn_optional_fns(void)
 {
     logio_add_bytes_out = APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out);
+    logio_add_bytes_in = APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
 }

@@ -33,30 +33,31 @@ static bool read_length(const char *p, const char *end, size_t *length)
     return digits > 0 && p == end;
 }
 
-bool dgon_request_is_whole(const char *p, size_t n, size_t *line_len)
+size_t dgon_request_whole(const char *p, size_t n, size_t *line_len)
 {
     static const char post[] = "POST ";
     const char *end = p + n, *at = p, *cr = line_end(p, end);
     size_t body = 0;
     bool stated = false;
     if (cr == NULL || (size_t)(cr - p) < sizeof(post) - 1 || memcmp(p, post, sizeof(post) - 1) != 0)
-        return false;
+        return 0;
     *line_len = (size_t)(cr - p);
     for (at = cr + 2; (cr = line_end(at, end)) != at; at = cr + 2) {
         const char *colon = cr != NULL ? memchr(at, ':', (size_t)(cr - at)) : NULL;
         if (colon == NULL || *at == ' ' || *at == '\t')
-            return false;
+            return 0;
         size_t len = (size_t)(colon - at);
         if (is_named(at, len, "Transfer-Encoding") || is_named(at, len, "Expect") ||
             is_named(at, len, "Upgrade"))
-            return false;
+            return 0;
         if (is_named(at, len, "Content-Length")) {
             if (stated || !read_length(colon + 1, cr, &body))
-                return false;
+                return 0;
             stated = true;
         }
     }
-    return stated && body <= (size_t)(end - (cr + 2));
+    size_t head = (size_t)(cr + 2 - p);
+    return stated && body <= n - head ? head + body : 0;
 }
 
 uint64_t dgon_request_line_hash(const char *line, size_t n)

@@ -5,12 +5,14 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import time
 
 import pytest
 
 import client
 import env
+import stacks
 
 SLOW = 'require "string"\nfunction check(r)\n  local s = r.headers_in["X-Slow"]\n  if s then os.execute("sleep " .. s) end\n  return apache2.OK\nend\n'
 QUESTION = ("POST", "/v1/chat/completions")
@@ -95,15 +97,18 @@ def test_who_runs_them(stack):
     assert not mine[4] and not mine[6], "another path and a long request are a worker's"
 
 
+def raw_question(**plan):
+    body = client.question(**plan)
+    return f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
 def test_in_pieces(stack):
     """What is not there yet is waited for by a worker: other streams go on."""
     async def run():
         async with client.Connection(stack.url) as c:
             for cut in (1, 10, 60, 120, -1):
                 (await ask(c, tokens=1)).check_done(1)
-                body = client.question(tokens=2)
-                head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-                raw = head.encode() + body
+                raw = raw_question(tokens=2)
                 c.send(*QUESTION, raw=raw[:cut])
                 await asyncio.sleep(0.05)
                 c.send(*QUESTION, raw=raw[cut:])
@@ -113,6 +118,65 @@ def test_in_pieces(stack):
             (await c.receive()).check_done(2)
 
     asyncio.run(run())
+
+
+def test_each_is_logged_with_its_own_bytes(make_stack):
+    """mod_logio's %I counts what httpd's input filters give, so a look at the next request must not go through them."""
+    s = make_stack(children=1, threads=16, conf='LogFormat "%I %k %>s" sizes\nCustomLog sizes.log sizes "expr=-n note(\'dgon-op\')"\n')
+    log = s.gateway.dir / "sizes.log"
+
+    async def run():
+        sent = []
+        async with client.Connection(s.url) as c:
+            for n in range(1, 60):
+                raw = raw_question(tokens=n % 7 + 1, label="x" * n)
+                c.send(*QUESTION, raw=raw)
+                (await c.receive()).check_done(n % 7 + 1)
+                sent.append(len(raw))
+        return sent
+
+    sent = asyncio.run(run())
+    lines = env.wait_for(lambda: (t := log.read_text().splitlines()) and len(t) >= len(sent) and t, what="log of all")
+    read = [[int(n) for n in line.split()] for line in lines]
+    assert [r[1:] for r in read] == [[k, 200] for k in range(len(sent))]
+    # httpd's own look behind each request takes a byte of the next one if that is there already
+    assert all(r[0] - n in (0, 1) for r, n in zip(read, sent)), list(zip(read, sent))
+
+
+def test_what_comes_while_one_is_read(tmp_path_factory):
+    """The next request comes between the engine's look at one and httpd's reading of it, so that httpd reads both at once and
+    no event tells of the second."""
+    late = env.RUNS / "late_peek.so"
+    late.parent.mkdir(parents=True, exist_ok=True)
+    code = """#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+ssize_t recv(int fd, void *p, size_t n, int flags)
+{
+    ssize_t got = syscall(SYS_recvfrom, fd, p, n, flags, 0, 0);
+    if ((flags & MSG_PEEK) != 0)
+        usleep(100000);
+    return got;
+}
+"""
+    subprocess.run(["cc", "-shared", "-fPIC", "-D_GNU_SOURCE", "-x", "c", "-", "-o", late], input=code, text=True, check=True)
+    s = stacks.Stack("test_kept-late", children=1, threads=16, wrapper=["sh", "-c", f'case $0 in *dgon-agent*) ;; *) export LD_PRELOAD="$LD_PRELOAD {late}" ;; esac; exec "$0" "$@"'])
+
+    async def run():
+        async with client.Connection(s.url) as c:
+            for n in range(1, 12):
+                c.send(*QUESTION, raw=raw_question(tokens=n))
+                await asyncio.sleep(0.05)
+                c.send(*QUESTION, raw=raw_question(tokens=n + 1))
+                begin = time.monotonic()
+                (await c.receive()).check_done(n)
+                (await c.receive()).check_done(n + 1)
+                assert time.monotonic() - begin < 2, "the second waited for the end of the connection"
+
+    try:
+        asyncio.run(run())
+    finally:
+        s.stop()
 
 
 BLOCK = 1.2  # seconds: far longer than a busy machine holds up anything
