@@ -1,6 +1,5 @@
-/* HTTP to the backends, alone with agent_http_*.* in knowing libcurl: many requests at once on
- * the agent's loop, connections kept alive between them, no redirects, no proxy, http and https
- * only. */
+/* HTTP/1.1 to the backends: many requests at once on the agent's loop, connections kept alive
+ * between them, no redirects, no proxy, http and https only. libcurl makes the connections. */
 #ifndef AGENT_HTTP_H
 #define AGENT_HTTP_H
 

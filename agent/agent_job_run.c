@@ -107,8 +107,8 @@ static void job_broken(agent_job *j, dgon_status s)
     }
 }
 
-/* An exchange ended well: the next one, from the loop, for inside of curl none can begin; or the
- * end. May free the job. */
+/* An exchange ended well: the next one, from the loop, for this one's request still has its answer's rest
+ * to read; or the end. May free the job. */
 static void exchange_over(agent_job *j)
 {
     dgon_status s = DGON_OK;

@@ -122,7 +122,7 @@ static bool open_lws(agent_loop *l)
     info.port = CONTEXT_PORT_NO_LISTEN;
     info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
     info.user = l;
-    info.fd_limit_per_thread = 64; /* curl's sockets are not in its table */
+    info.fd_limit_per_thread = 64; /* the backends' are not in its table */
     info.pt_serv_buf_size = 16384;
     /* -1: keep ours. Signed in one version of libwebsockets, unsigned in the next. */
     memset(&info.uid, 0xff, sizeof info.uid);

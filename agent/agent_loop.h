@@ -1,5 +1,5 @@
 /* The one event loop: libwebsockets' service loop outside, one epoll descriptor of ours inside it
- * (curl's sockets, the timers, the signals). Whoever needs a thread here has a bug. */
+ * (the backends' sockets, the timers, the signals). Whoever needs a thread here has a bug. */
 #ifndef AGENT_LOOP_H
 #define AGENT_LOOP_H
 

@@ -1,6 +1,6 @@
 /* One-shot timers on the monotonic clock, all of them behind one descriptor. libwebsockets has
  * timers too, but rounds its waits down to whole milliseconds and polls through the rest: with a
- * thousand of curl's timers due in a second that was a processor. */
+ * thousand timers due in a second that was a processor. */
 #ifndef AGENT_TIMER_H
 #define AGENT_TIMER_H
 

@@ -99,8 +99,9 @@ def ollama_stream(words=("Hello", " world")):
 
 
 class Backend:
-    def __init__(self, kind="openai", models=("m",), slots=None, script=None):
-        self.kind, self.models, self.slots = kind, list(models), slots
+    def __init__(self, kind="openai", models=("m",), slots=None, script=None, tls=None):
+        """tls: an ssl context."""
+        self.kind, self.models, self.slots, self.tls = kind, list(models), slots, tls
         self.can, self.loaded = {}, list(models)[:1]  # of Ollama: a model's capabilities, where they are not the usual ones, and which are loaded
         self.script = script or (openai_stream() if kind == "openai" else ollama_stream())
         self.requests, self.aborts, self.resets = [], queue.Queue(), 0
@@ -143,8 +144,12 @@ class Backend:
             self.open.add(sock)
             threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
 
-    def serve(self, sock):
+    def serve(self, plain):
+        sock = plain
         try:
+            if self.tls:
+                sock = self.tls.wrap_socket(plain, server_side=True)
+                self.open.add(sock)
             data = b""
             while True:
                 while b"\r\n\r\n" not in data:
@@ -168,7 +173,7 @@ class Backend:
         except OSError:
             pass
         finally:
-            self.open.discard(sock)
+            self.open -= {plain, sock}
             sock.close()
 
     def answer(self, x):
@@ -192,7 +197,7 @@ class Backend:
         return [r for r in self.requests if r.method == "POST"]
 
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     def section(self, name="b", kind="auto", more=""):
         return f'[backend "{name}"]\nkind = {kind}\nurl = {self.url()}\n{more}\n'

@@ -26,7 +26,7 @@ one_file() { # one_file DIRECTORY PATTERN FILE...: only these files may include 
     done
 }
 one_file agent 'libwebsockets' agent/agent_link_int.h agent/agent_loop.c
-one_file agent 'curl/' agent/agent_http_handle.h agent/agent_http_multi.h agent/agent_join_http.c
+one_file agent 'curl/' agent/agent_http_dial.c agent/agent_join_http.c
 one_file agent '(httpd|http_|ap_|apr)' none
 one_file mod_dgon/core '(httpd|http_|ap_|apr|libwebsockets|curl)' none
 one_file mod_dgon 'wslay' mod_dgon/core/dgon/ws_in.h
