@@ -76,7 +76,8 @@ void agent_http_cancel(agent_request *r);
 /* The rest of the answer is of no interest: no further call, the connection is kept if the answer
  * ends within a second. */
 void agent_http_release(agent_request *r);
-/* After AGENT_HTTP_PAUSE; on_body may be called from inside. */
+/* After AGENT_HTTP_PAUSE; on_body may be called from inside. Not from on_body, of whatever request.
+ */
 void agent_http_resume(agent_request *r);
 
 #endif

@@ -205,8 +205,7 @@ void agent_http_conn_close(agent_http_conn *c, bool reset)
         forget_idle(c);
     }
     if (c->fd >= 0) {
-        agent_http_conn_watch(c, 0);
-        c->all->of_fd[c->fd].conn = NULL;
+        c->all->of_fd[c->fd].conn = NULL; /* the loop forgets it when it is closed */
     }
     if (c->dial != NULL) {
         agent_http_dial_destroy(c->dial, reset);

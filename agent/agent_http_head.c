@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define HEAD_ROOM 320u /* more than the lines take that are always the same, and traceparent */
+
 static const char *authority(const char *url)
 {
     return strncmp(url, "http://", 7) == 0    ? url + 7
@@ -76,9 +78,10 @@ dgon_status agent_http_head_write(dgon_buf *out, const agent_http_spec *spec)
 {
     const char *host = authority(spec->url), *path = host + strcspn(host, "/?");
     bool accept = false;
-    dgon_status s = dgon_buf_adds(out, spec->method != NULL ? spec->method
-                                       : spec->body != NULL ? "POST"
-                                                            : "GET");
+    dgon_status s = dgon_buf_reserve(out, HEAD_ROOM + strlen(spec->url));
+    PUT(dgon_buf_adds(out, spec->method != NULL ? spec->method
+                           : spec->body != NULL ? "POST"
+                                                : "GET"));
     PUT(dgon_buf_adds(out, *path == '/' ? " " : " /"));
     PUT(dgon_buf_adds(out, path));
     PUT(dgon_buf_adds(out, " HTTP/1.1\r\nHost: "));
@@ -93,6 +96,8 @@ dgon_status agent_http_head_write(dgon_buf *out, const agent_http_spec *spec)
         PUT(dgon_buf_adds(out, "Accept: */*\r\n"));
     }
     if (spec->secret != NULL && spec->secret[0] != '\0') {
+        /* nothing behind it moves it: no copy stays in memory that was freed */
+        PUT(dgon_buf_reserve(out, HEAD_ROOM + strlen(spec->secret)));
         PUT(dgon_buf_adds(out, "Authorization: Bearer "));
         PUT(dgon_buf_adds(out, spec->secret));
         PUT(dgon_buf_adds(out, "\r\n"));
