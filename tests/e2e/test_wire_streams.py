@@ -46,10 +46,11 @@ def test_head(stack, wire):
 
 
 def test_body(stack, wire):
-    """Every token in a chunk of its own as it comes, every chunk whole blocks, nothing behind the last chunk."""
+    """Every token in a chunk of its own as it comes, every chunk whole blocks, nothing behind the last chunk. Role, reason and [DONE] come with
+    a token or with each other, unless something held up the process between them."""
     a = ask(stack, wire, tokens=5, gap=0.03)
     assert numbers(wire.said(a.body)) == list(range(5))
-    assert all(c.endswith(wire.end) for c in a.chunks) and 5 <= len(a.chunks) <= 7, a.chunks
+    assert all(c.endswith(wire.end) for c in a.chunks) and 5 <= len(a.chunks) <= 8, a.chunks
 
 
 def test_at_once(stack, wire):

@@ -6,6 +6,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t line = 0, shorter = 0;
+    if (size == 0)
+        return 0;
     char *text = fuzz_copy(data, size);
     size_t whole = dgon_request_whole(text, size, &line);
     if (whole != 0) {
