@@ -122,6 +122,14 @@ static bool make_conn(agent_request *r)
     r->reused = false;
     r->conn = agent_http_conn_make(r->http->conns, r->origin, r->origin + strlen(r->origin) + 1,
                                    r->connect_timeout_s, r);
+    if (r->conn != NULL && agent_http_conn_is_made(r->conn)) {
+        r->connected = true;
+        if (r->upload) { /* who began it may not expect to be asked for its bytes yet */
+            agent_http_conn_watch(r->conn, AGENT_LOOP_IN | AGENT_LOOP_OUT);
+        } else {
+            agent_http_send(r);
+        }
+    }
     return r->conn != NULL;
 }
 

@@ -1,6 +1,7 @@
 #include "agent_http_conn.h"
 
 #include "agent_http_dial.h"
+#include "agent_http_known.h"
 
 #include "dgon/alloc.h"
 
@@ -16,7 +17,9 @@ struct agent_http_conn {
     uint64_t idle_since;   /* ms */
     int fd;                /* -1: not made yet */
     unsigned watched;
-    char *origin; /* and behind its NUL the CA file */
+    uint32_t timeout_s;
+    bool on_its_way; /* without libcurl */
+    char *origin;    /* and behind its NUL the CA file */
 };
 
 /* Who hears of a descriptor. */
@@ -27,6 +30,8 @@ typedef struct agent_http_fd {
 
 struct agent_http_conns {
     agent_loop *loop;
+    agent_http_dials *dials;
+    agent_http_known *known;
     const agent_http_conn_ops *ops;
     agent_http_conn *idle;
     unsigned idle_count;
@@ -34,15 +39,22 @@ struct agent_http_conns {
     size_t fds;
 };
 
+static void on_dialed(void *user, const char *why, int fd);
+
 agent_http_conns *agent_http_conns_create(agent_loop *loop, const agent_http_conn_ops *ops)
 {
     agent_http_conns *all = dgon_calloc(1, sizeof *all);
-    if (all == NULL || !agent_http_dial_init()) {
-        dgon_free(all);
+    if (all == NULL) {
         return NULL;
     }
     all->loop = loop;
     all->ops = ops;
+    all->dials = agent_http_dials_create(all, loop, on_dialed);
+    all->known = agent_http_known_create();
+    if (all->dials == NULL || all->known == NULL) {
+        agent_http_conns_destroy(all);
+        return NULL;
+    }
     return all;
 }
 
@@ -76,6 +88,8 @@ bool agent_http_conns_watch_dial(agent_http_conns *all, agent_http_dial *d, int 
     return true;
 }
 
+static void on_decided(agent_http_conn *c);
+
 void agent_http_conns_on_fd(agent_http_conns *all, int fd, unsigned events)
 {
     if (fd < 0 || (size_t)fd >= all->fds) {
@@ -84,6 +98,8 @@ void agent_http_conns_on_fd(agent_http_conns *all, int fd, unsigned events)
     agent_http_fd *e = &all->of_fd[fd];
     if (e->dial != NULL) {
         agent_http_dial_on_fd(e->dial, fd, events);
+    } else if (e->conn != NULL && e->conn->on_its_way) {
+        on_decided(e->conn);
     } else if (e->conn != NULL && e->conn->user != NULL) {
         all->ops->on_ready(e->conn->user, events);
     } else if (e->conn != NULL) {
@@ -101,6 +117,13 @@ void agent_http_conn_watch(agent_http_conn *c, unsigned events)
 
 /* --- making them --- */
 
+static bool ask_libcurl(agent_http_conn *c)
+{
+    c->dial = agent_http_dial_create(c->all->dials, c->origin, c->origin + strlen(c->origin) + 1,
+                                     c->timeout_s, c);
+    return c->dial != NULL;
+}
+
 static void on_dialed(void *user, const char *why, int fd)
 {
     agent_http_conn *c = user;
@@ -114,9 +137,53 @@ static void on_dialed(void *user, const char *why, int fd)
     if (!agent_http_dial_is_tls(c->dial)) {
         agent_http_dial_destroy(c->dial, false);
         c->dial = NULL;
+        agent_http_known_learn(c->all->known, c->origin, fd);
     }
     agent_http_conn_watch(c, AGENT_LOOP_IN);
     c->all->ops->on_made(c->user, NULL);
+}
+
+/* Where it was found before. */
+static bool go_there(agent_http_conn *c)
+{
+    bool made = false;
+    int fd = agent_http_known_connect(c->all->known, c->origin, &made);
+    agent_http_fd *e = fd >= 0 ? entry(c->all, fd) : NULL;
+    if (e == NULL) {
+        if (fd >= 0) {
+            agent_os_close_backend(fd, false);
+        }
+        return false;
+    }
+    c->fd = fd;
+    e->conn = c;
+    c->on_its_way = !made;
+    agent_http_conn_watch(c, made ? AGENT_LOOP_IN : AGENT_LOOP_OUT);
+    return true;
+}
+
+static void forget_socket(agent_http_conn *c)
+{
+    c->all->of_fd[c->fd].conn = NULL; /* the loop forgets it when it is closed */
+    c->fd = -1;
+    c->watched = 0;
+}
+
+static void on_decided(agent_http_conn *c)
+{
+    c->on_its_way = false;
+    if (agent_os_is_connected(c->fd)) {
+        agent_http_conn_watch(c, AGENT_LOOP_IN);
+        c->all->ops->on_made(c->user, NULL);
+        return;
+    }
+    int fd = c->fd;
+    forget_socket(c);
+    agent_os_close_backend(fd, false);
+    agent_http_known_forget(c->all->known, c->origin);
+    if (!ask_libcurl(c)) {
+        c->all->ops->on_made(c->user, "out of memory");
+    }
 }
 
 agent_http_conn *agent_http_conn_make(agent_http_conns *all, const char *origin,
@@ -134,14 +201,19 @@ agent_http_conn *agent_http_conn_make(agent_http_conns *all, const char *origin,
     memcpy(text + a, ca_file, b);
     c->all = all;
     c->fd = -1;
+    c->timeout_s = timeout_s;
     c->origin = text;
     c->user = user;
-    c->dial = agent_http_dial_create(all, all->loop, text, text + a, timeout_s, on_dialed, c);
-    if (c->dial == NULL) {
+    if (!go_there(c) && !ask_libcurl(c)) {
         agent_http_conn_close(c, false);
         return NULL;
     }
     return c;
+}
+
+bool agent_http_conn_is_made(const agent_http_conn *c)
+{
+    return c->fd >= 0 && !c->on_its_way;
 }
 
 /* --- keeping them --- */
@@ -204,13 +276,17 @@ void agent_http_conn_close(agent_http_conn *c, bool reset)
     if (c->user == NULL) {
         forget_idle(c);
     }
-    if (c->fd >= 0) {
-        c->all->of_fd[c->fd].conn = NULL; /* the loop forgets it when it is closed */
+    if (c->on_its_way) {
+        agent_http_known_forget(c->all->known, c->origin); /* it took too long */
+    }
+    int fd = c->fd;
+    if (fd >= 0) {
+        forget_socket(c);
     }
     if (c->dial != NULL) {
         agent_http_dial_destroy(c->dial, reset);
-    } else if (c->fd >= 0) {
-        agent_os_close_backend(c->fd, reset);
+    } else if (fd >= 0) {
+        agent_os_close_backend(fd, reset);
     }
     dgon_free(c->origin);
     dgon_free(c);
@@ -236,8 +312,9 @@ void agent_http_conns_destroy(agent_http_conns *all)
         agent_http_conn_close(all->idle, false);
     }
     dgon_free(all->of_fd);
+    agent_http_known_destroy(all->known);
+    agent_http_dials_destroy(all->dials);
     dgon_free(all);
-    agent_http_dial_fini();
 }
 
 /* --- bytes --- */

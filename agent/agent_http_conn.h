@@ -42,9 +42,10 @@ void agent_http_conns_tick(agent_http_conns *all);
 /* A kept one; NULL: there is none. The last one used comes first. */
 agent_http_conn *agent_http_conn_take(agent_http_conns *all, const char *origin,
                                       const char *ca_file, void *user);
-/* A new one; on_made tells, later. NULL when memory is short. */
+/* A new one; on_made tells, later, unless it is made by then. NULL when memory is short. */
 agent_http_conn *agent_http_conn_make(agent_http_conns *all, const char *origin,
                                       const char *ca_file, uint32_t timeout_s, void *user);
+bool agent_http_conn_is_made(const agent_http_conn *c);
 /* The user is done with it; it has nothing to say. */
 void agent_http_conn_keep(agent_http_conn *c);
 /* reset: nobody wants what is still to come. */

@@ -6,26 +6,51 @@
 
 #include <string.h>
 
-struct agent_http_dial {
+struct agent_http_dials {
     agent_http_conns *all;
-    CURLM
-    *multi; /* its own: one that is shared would look after connections that curl thinks idle */
+    agent_loop *loop;
+    void (*on_dialed)(void *user, const char *why, int fd);
+    CURLSH *share;
+};
+
+struct agent_http_dial {
+    agent_http_dials *dials;
+    /* its own: one that is shared would look after connections that curl thinks idle */
+    CURLM *multi;
     CURL *easy;
     agent_timer *timer;
-    void (*on_dialed)(void *user, const char *why, int fd);
     void *user;
     int given; /* the descriptor that is the caller's; -1: none */
     bool tls, over, reset;
 };
 
-bool agent_http_dial_init(void)
+agent_http_dials *agent_http_dials_create(agent_http_conns *all, agent_loop *loop,
+                                          void (*on_dialed)(void *user, const char *why, int fd))
 {
-    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        return NULL;
+    }
+    agent_http_dials *dials = dgon_calloc(1, sizeof *dials);
+    CURLSH *share = curl_share_init();
+    if (dials == NULL || share == NULL ||
+        curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) != CURLSHE_OK ||
+        curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK) {
+        (void)curl_share_cleanup(share);
+        dgon_free(dials);
+        curl_global_cleanup();
+        return NULL;
+    }
+    *dials = (agent_http_dials){all, loop, on_dialed, share};
+    return dials;
 }
 
-void agent_http_dial_fini(void)
+void agent_http_dials_destroy(agent_http_dials *dials)
 {
-    curl_global_cleanup();
+    if (dials != NULL) {
+        (void)curl_share_cleanup(dials->share);
+        dgon_free(dials);
+        curl_global_cleanup();
+    }
 }
 
 /* --- callbacks of curl --- */
@@ -59,7 +84,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
     if (d->over) {
         return 0; /* the loop's word for it is agent_http_conn.c's */
     }
-    if (!agent_http_conns_watch_dial(d->all, d, fd, events, known != NULL)) {
+    if (!agent_http_conns_watch_dial(d->dials->all, d, fd, events, known != NULL)) {
         return -1; /* curl gives it up */
     }
     (void)curl_multi_assign(d->multi, fd, d);
@@ -96,11 +121,11 @@ static void look(agent_http_dial *d)
     }
     agent_timer_stop(d->timer);
     if (code == CURLE_OK) {
-        (void)agent_http_conns_watch_dial(d->all, d, fd, 0, true);
+        (void)agent_http_conns_watch_dial(d->dials->all, d, fd, 0, true);
         d->given = d->tls ? -1 : fd;
     }
     d->over = true;
-    d->on_dialed(d->user, code == CURLE_OK ? NULL : curl_easy_strerror(code), fd);
+    d->dials->on_dialed(d->user, code == CURLE_OK ? NULL : curl_easy_strerror(code), fd);
 }
 
 void agent_http_dial_on_fd(agent_http_dial *d, int fd, unsigned events)
@@ -131,6 +156,7 @@ static bool set_options(agent_http_dial *d, const char *origin, const char *ca_f
     SET(CURLOPT_URL, origin);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_CONNECT_ONLY, 1L);
+    SET(CURLOPT_SHARE, d->dials->share);
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_NOPROXY, "*"); /* else it asks the environment */
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -146,21 +172,18 @@ static bool set_options(agent_http_dial *d, const char *origin, const char *ca_f
     return ok;
 }
 
-agent_http_dial *agent_http_dial_create(agent_http_conns *all, agent_loop *loop, const char *origin,
-                                        const char *ca_file, uint32_t timeout_s,
-                                        void (*on_dialed)(void *user, const char *why, int fd),
-                                        void *user)
+agent_http_dial *agent_http_dial_create(agent_http_dials *dials, const char *origin,
+                                        const char *ca_file, uint32_t timeout_s, void *user)
 {
     agent_http_dial *d = dgon_calloc(1, sizeof *d);
     if (d == NULL) {
         return NULL;
     }
-    d->all = all;
-    d->on_dialed = on_dialed;
+    d->dials = dials;
     d->user = user;
     d->given = -1;
     d->tls = strncmp(origin, "https:", 6) == 0;
-    d->timer = agent_timer_create(loop, on_timer, d);
+    d->timer = agent_timer_create(dials->loop, on_timer, d);
     d->multi = curl_multi_init();
     d->easy = curl_easy_init();
     if (d->timer == NULL || d->multi == NULL || d->easy == NULL ||

@@ -6,17 +6,19 @@
 
 typedef struct agent_http_dial agent_http_dial;
 
-/* libcurl itself, once a process. */
-bool agent_http_dial_init(void);
-void agent_http_dial_fini(void);
+/* libcurl itself, once a process, and what its connections share: names it has looked up, TLS
+ * sessions to be resumed. NULL when memory is short. on_dialed, why NULL: fd is connected and,
+ * without TLS, the caller's from now on; the dial is destroyed by the caller, perhaps from inside.
+ * Not called from inside agent_http_dial_create(). */
+typedef struct agent_http_dials agent_http_dials;
+agent_http_dials *agent_http_dials_create(agent_http_conns *all, agent_loop *loop,
+                                          void (*on_dialed)(void *user, const char *why, int fd));
+/* All of them must be destroyed before. */
+void agent_http_dials_destroy(agent_http_dials *dials);
 
-/* why NULL: fd is connected and, without TLS, the caller's from now on; the dial is destroyed by
- * the caller, perhaps from inside. Not called from inside agent_http_dial_create(). NULL when
- * memory is short. The texts must last as long as the dial. */
-agent_http_dial *agent_http_dial_create(agent_http_conns *all, agent_loop *loop, const char *origin,
-                                        const char *ca_file, uint32_t timeout_s,
-                                        void (*on_dialed)(void *user, const char *why, int fd),
-                                        void *user);
+/* NULL when memory is short. The texts must last as long as the dial. */
+agent_http_dial *agent_http_dial_create(agent_http_dials *dials, const char *origin,
+                                        const char *ca_file, uint32_t timeout_s, void *user);
 /* With what it has connected, unless that was given away. */
 void agent_http_dial_destroy(agent_http_dial *d, bool reset);
 bool agent_http_dial_is_tls(const agent_http_dial *d);

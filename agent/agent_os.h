@@ -98,6 +98,17 @@ unsigned agent_os_resolve(const char *host, unsigned port,
 void agent_os_tune_link(int fd, unsigned dead_s);
 /* Bounds what the kernel holds of a backend's answer before we read it. */
 void agent_os_tune_backend(intptr_t fd);
+/* Who a socket is connected to. */
+typedef struct agent_os_peer {
+    _Alignas(max_align_t) unsigned char address[128];
+    uint32_t len;
+} agent_os_peer;
+/* False: it is not connected. */
+bool agent_os_peer_of(int fd, agent_os_peer *peer);
+/* A connection to there, as libcurl would make it. *made: it stands; else it is on its way, and
+ * when it is ready for output agent_os_is_connected() tells. Never waits. -1: it cannot be made. */
+int agent_os_connect_backend(const agent_os_peer *peer, bool *made);
+bool agent_os_is_connected(int fd);
 /* Closes the socket, with a reset if nobody wants what is still to come from there. */
 void agent_os_close_backend(intptr_t fd, bool reset);
 

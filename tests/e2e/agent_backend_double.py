@@ -99,9 +99,9 @@ def ollama_stream(words=("Hello", " world")):
 
 
 class Backend:
-    def __init__(self, kind="openai", models=("m",), slots=None, script=None, tls=None):
+    def __init__(self, kind="openai", models=("m",), slots=None, script=None, tls=None, address="127.0.0.1"):
         """tls: an ssl context."""
-        self.kind, self.models, self.slots, self.tls = kind, list(models), slots, tls
+        self.kind, self.models, self.slots, self.tls, self.address = kind, list(models), slots, tls, address
         self.can, self.loaded = {}, list(models)[:1]  # of Ollama: a model's capabilities, where they are not the usual ones, and which are loaded
         self.script = script or (openai_stream() if kind == "openai" else ollama_stream())
         self.requests, self.aborts, self.resets = [], queue.Queue(), 0
@@ -112,13 +112,19 @@ class Backend:
         self.started = threading.Semaphore(0)
 
     def start(self):
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", self.port))
-        self.listener.listen(100)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept_all, args=(self.listener,), daemon=True).start()
+        self.listen(100)
+        self.accept()
         return self
+
+    def listen(self, backlog):
+        self.listener = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((self.address, self.port))
+        self.listener.listen(backlog)
+        self.port = self.listener.getsockname()[1]
+
+    def accept(self):
+        threading.Thread(target=self.accept_all, args=(self.listener,), daemon=True).start()
 
     def stop(self):
         self.listener.shutdown(socket.SHUT_RDWR)

@@ -2,13 +2,9 @@
 
 #include "dgon/alloc.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,7 +122,8 @@ const char *agent_os_default_config(void)
 const char *agent_os_start_command(const char *config)
 {
     static char text[600];
-    if (strcmp(config, agent_os_default_config()) == 0 && access("/run/systemd/system", F_OK) == 0) {
+    if (strcmp(config, agent_os_default_config()) == 0 &&
+        access("/run/systemd/system", F_OK) == 0) {
         return "sudo systemctl enable --now dgon-agent";
     }
     (void)snprintf(text, sizeof text, "dgon-agent --config %s", config);
@@ -238,8 +235,7 @@ static bool write_all(int fd, const char *p, size_t n)
 static bool give_to_owner(int fd, const char *dir)
 {
     struct stat st;
-    return geteuid() != 0 ||
-           (stat(dir, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0);
+    return geteuid() != 0 || (stat(dir, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0);
 }
 
 static bool sync_directory(const char *dir)
@@ -409,56 +405,4 @@ void agent_os_log_write(int level, const char *text, size_t n)
     ssize_t done =
         write(log_fd, line, at + n + 1); /* one write: lines of several processes never mix */
     (void)done;
-}
-
-unsigned agent_os_resolve(const char *host, unsigned port,
-                          char out[AGENT_OS_ADDRS_MAX][AGENT_OS_ADDR_MAX])
-{
-    struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, host, &v4) == 1 || inet_pton(AF_INET6, host, &v6) == 1) {
-        hints.ai_flags = AI_NUMERICHOST; /* ADDRCONFIG would hide a loopback address on a machine
-                                            without network */
-    }
-    struct addrinfo *list = NULL;
-    char service[16];
-    (void)snprintf(service, sizeof service, "%u", port);
-    if (getaddrinfo(host, service, &hints, &list) != 0) {
-        return 0;
-    }
-    unsigned n = 0;
-    for (struct addrinfo *a = list; a != NULL && n < AGENT_OS_ADDRS_MAX; a = a->ai_next) {
-        if (getnameinfo(a->ai_addr, a->ai_addrlen, out[n], AGENT_OS_ADDR_MAX, NULL, 0,
-                        NI_NUMERICHOST) == 0) {
-            n++;
-        }
-    }
-    freeaddrinfo(list);
-    return n;
-}
-
-void agent_os_tune_link(int fd, unsigned dead_s)
-{
-    unsigned ms = dead_s * 1000u;
-    int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
-/* By itself the buffer grows to megabytes, and a token that waits in it is an old one. */
-void agent_os_tune_backend(intptr_t fd)
-{
-    int n = 65536; /* the kernel doubles it, for its own needs */
-    (void)setsockopt((int)fd, SOL_SOCKET, SO_RCVBUF, &n, sizeof n);
-}
-
-void agent_os_close_backend(intptr_t fd, bool reset)
-{
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    if (reset) {
-        (void)setsockopt((int)fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    }
-    (void)close((int)fd);
 }
