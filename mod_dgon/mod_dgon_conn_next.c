@@ -5,6 +5,7 @@
 
 #include <ap_mpm.h>
 #include <http_connection.h>
+#include <http_core.h>
 
 #include <string.h>
 #include <sys/socket.h>
@@ -55,7 +56,10 @@ static size_t look_ahead(mod_dgon_conn *mc)
     apr_size_t n = LOOK_MAX;
     if (mc->plain && !c->data_in_input_filters) {
         ssize_t got = recv(mc->fd, mc->engine->in, n, MSG_PEEK | MSG_DONTWAIT);
-        return got > 0 ? (size_t)got : 0;
+        if (got <= 0)
+            return 0;
+        (void)apr_socket_opt_set(ap_get_conn_socket(c), APR_INCOMPLETE_READ, 0); /* it need not wait for them */
+        return (size_t)got;
     }
     apr_off_t all = 0;
     if (ap_get_brigade(c->input_filters, mc->look, AP_MODE_SPECULATIVE, APR_NONBLOCK_READ,
