@@ -1,5 +1,5 @@
-/* Connections to backends. libcurl makes them (names, several addresses, TLS) and, behind TLS,
- * reads and writes them; a plain one is a socket from then on, and all that it needs. Kept between
+/* Connections to backends. libcurl finds them (names, several addresses), makes those with TLS and
+ * reads and writes them; a plain one is a socket, and all that it needs. Kept between
  * requests. */
 #ifndef AGENT_HTTP_CONN_H
 #define AGENT_HTTP_CONN_H

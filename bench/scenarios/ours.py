@@ -11,7 +11,7 @@ from harness.servers import start_backend, until
 from .cost import of_a_token
 from .tokens import keep
 
-HUNDRED = ["--streams", "100", "--rate", "100", "--tokens", "250", "--skip", "50", "--timeout", "20000"]
+HUNDRED = ["--streams", "100", "--rate", "100", "--tokens", "200", "--skip", "50", "--timeout", "20000"]
 
 
 def against_first(b, scenario, results, what="token"):
@@ -87,7 +87,7 @@ def threads_of_http2(b, factor):
             most = max(most, held(backend))
             return False
         until(4, more, 0.1)
-    r = b.loads.run(server, backend, "--http2", "8", "--streams", str(count), "--rate", "1", "--tokens", "3", "--timeout",
+    r = b.loads.run(server, backend, "--http2", "8", "--streams", str(count), "--rate", "2", "--tokens", "3", "--timeout",
                     "60000", count=count, meanwhile=look)
     b.stop(server)
     b.stop(backend)

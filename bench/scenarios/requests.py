@@ -27,12 +27,12 @@ def rps(b):
 
 def first(b):
     """time to the first token, of 1 request at a time and of 50 at once"""
-    # A request at a time is mostly wake-ups, and these vary more than anything else: more rounds. What the processors
+    # A request at a time is mostly wake-ups, and these vary more than anything else: more and shorter rounds. What the processors
     # have forgotten while they slept costs more than what they do. Two proxies in a row have as many processes to wake
     # as we have.
     for scenario, n, delay, ms, rounds, chains in (
-            ("first-1-busy", 1, 0, 400, 2 * b.loads.n_rounds - 1, ()),
-            ("first-1", 1, 5, 700, 2 * b.loads.n_rounds - 1, ("nginx", "mod_proxy")),
+            ("first-1-busy", 1, 0, 200, 3 * b.loads.n_rounds, ()),
+            ("first-1", 1, 5, 350, 3 * b.loads.n_rounds, ("nginx", "mod_proxy")),
             ("first-50", 50, 100, 1000, b.loads.n_rounds, ())):
         options = ["--streams", str(n), "--requests", "1000000", "--duration", str(ms), "--tokens", "1", "--first-ms",
                    str(delay)]
