@@ -1,6 +1,6 @@
-/* Connections to backends. libcurl finds them (names, several addresses), makes those with TLS and
- * reads and writes them; a plain one is a socket, and all that it needs. Kept between
- * requests. */
+/* Connections to backends, kept between requests. libcurl finds the backend (names, several
+ * addresses); a plain connection is a socket, and all that it needs. Behind TLS libcurl makes each,
+ * reads and writes it. */
 #ifndef AGENT_HTTP_CONN_H
 #define AGENT_HTTP_CONN_H
 
