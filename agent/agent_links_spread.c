@@ -1,11 +1,13 @@
 /* More links: one to each process of the gateway, up to the configured number. A dial cannot choose
- * its process, but dialling again does: a handful of tries finds a few of them. */
+ * its process. Where little else goes on, one at a time is accepted by the same process again and
+ * again; of several at once each wakes another one. */
 #include "agent_links_int.h"
 
 #define SPREAD_FIRST_MS 100u
 #define SPREAD_NEXT_MS  250u
 #define SPREAD_IDLE_MS  30000u /* after too many tries that found none */
-#define SPREAD_TRIES    8u
+#define SPREAD_TRIES    6u
+#define SPREAD_AT_ONCE  3u /* dials of a try, if the one before was in vain */
 
 static void spread_in(agent_links *s, uint32_t ms)
 {
@@ -27,7 +29,6 @@ void agent_links_spread_soon(agent_links *s)
 
 void agent_links_spread_lost(agent_links *s)
 {
-    s->spread_tries++;
     try_again(s, SPREAD_NEXT_MS);
 }
 
@@ -57,25 +58,29 @@ static bool is_dialing_extra(const agent_links *s)
     return false;
 }
 
-static bool wants_more(const agent_links *s)
+static unsigned most_links(const agent_links *s)
+{
+    return s->children < s->spec.config->links ? s->children : s->spec.config->links;
+}
+
+static unsigned missing(const agent_links *s)
 {
     bool unused;
-    uint32_t most = s->children < s->spec.config->links ? s->children : s->spec.config->links;
-    return s->current != NULL && agent_link_get_state(s->current) == AGENT_LINK_READY &&
-           count_ready(s, 0, NULL, &unused) < most;
+    unsigned most = most_links(s), n = count_ready(s, 0, NULL, &unused);
+    bool first = s->current != NULL && agent_link_get_state(s->current) == AGENT_LINK_READY;
+    return first && n < most ? most - n : 0;
 }
 
 void agent_links_spread_welcome(agent_links *s, agent_held *h)
 {
     bool has;
-    (void)count_ready(s, h->child, h, &has);
-    if (h->extra && has) {
-        s->spread_tries++;
-        agent_links_leave(s, h, "second link to one process");
+    unsigned others = count_ready(s, h->child, h, &has);
+    if (h->extra && (has || others >= most_links(s))) {
+        agent_links_leave(s, h, has ? "second link to one process" : "enough links");
     } else if (h->extra) {
         s->spread_tries = 0;
     }
-    if (wants_more(s)) {
+    if (missing(s) > 0) {
         try_again(s, h->extra ? SPREAD_NEXT_MS : SPREAD_FIRST_MS);
     }
 }
@@ -98,10 +103,15 @@ bool agent_links_promote(agent_links *s)
 void agent_links_dial_extra(agent_links *s)
 {
     char why[700];
+    unsigned n = missing(s);
     s->spread_due = false;
-    if (s->draining || !wants_more(s) || is_dialing_extra(s)) {
+    if (s->draining || n == 0 || is_dialing_extra(s)) {
         return;
     }
-    /* What is wrong, the first link says. */
-    (void)agent_links_add(s, true, why, sizeof why);
+    if (s->spread_tries++ > 0 && n < SPREAD_AT_ONCE) {
+        n = SPREAD_AT_ONCE;
+    }
+    for (; n > 0; n--) {
+        (void)agent_links_add(s, true, why, sizeof why); /* what is wrong, the first link says */
+    }
 }

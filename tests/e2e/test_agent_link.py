@@ -150,6 +150,37 @@ def test_a_link_to_each_process(gateway, tmp_path):
     a.stop()
 
 
+def test_several_dials_at_once_after_one_in_vain(gateway, tmp_path):
+    """A quiet httpd accepts one connection after the other in the same process; those that come at once wake several."""
+    gateway.children = 2
+    gateway.child = iter([0, 0, 0, 1, 1])
+    a = Agent(tmp_path, gateway.url()).start()
+    first, twin = gateway.accept(3), gateway.accept(3)
+    assert twin.wait_closed(3) == 1000
+    begun = time.monotonic()
+    three = [gateway.accept(3) for _ in range(3)]
+    assert time.monotonic() - begun < 0.4, "they are tried one after the other"
+    assert three[0].wait_closed(3) == 1000 and three[2].wait_closed(3) == 1000
+    for link in (first, three[1]):
+        assert link.job("x").wait()[0] == END
+    time.sleep(1)
+    assert len(gateway.dials) == 5
+    a.stop()
+
+
+def test_no_more_links_than_configured_stay(gateway, tmp_path):
+    gateway.children = 8
+    gateway.child = iter([0, 0, 1, 2, 3])
+    a = Agent(tmp_path, gateway.url(), agent="links = 2\n").start()
+    first, _, second, more, most = (gateway.accept(3) for _ in range(5))
+    assert more.wait_closed(3) == 1000 and most.wait_closed(3) == 1000
+    for link in (first, second):
+        assert link.job("x").wait()[0] == END
+    time.sleep(1)
+    assert len(gateway.dials) == 5
+    a.stop()
+
+
 def test_as_many_links_as_configured(gateway, tmp_path):
     gateway.children = 8
     gateway.child = itertools.count()
