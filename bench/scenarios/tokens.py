@@ -61,8 +61,8 @@ def one(b):
 
 def tokens(b):
     """100 streams of 100 tokens a second, their tokens spread evenly over the time"""
-    latency(b, "tokens", ["--streams", "100", "--rate", "100", "--tokens", "300", "--skip", "50", "--timeout", "20000"],
-            100, "nginx", "haproxy", "mod_proxy", middle=(0.6, 2), targets=True)
+    latency(b, "tokens", ["--streams", "100", "--rate", "100", "--tokens", "200", "--skip", "50", "--timeout", "20000"],
+            100, "nginx", "haproxy", "mod_proxy", middle=(0.5, 1.3), targets=True, more_rounds=3)
 
 
 def phase(b):
@@ -81,7 +81,7 @@ def flat(b):
     """20 streams as fast as they go: tokens a second, and how old a token gets"""
     for burst, what in ((1, "each token a write of its own, as model servers do"), (64, "64 tokens a write")):
         scenario = "flat" if burst == 1 else f"flat-{burst}"
-        options = ["--streams", "20", "--tokens", "40000", "--burst", str(burst), "--timeout", "60000"]
+        options = ["--streams", "20", "--tokens", "30000", "--burst", str(burst), "--timeout", "60000"]
         cases = {name: b.case(server, *options, count=20)
                  for name, server in b.paths("nginx", "haproxy", "mod_proxy").items()}
         results = b.loads.rounds(scenario, cases, lambda r: {"rate": r["tokens"] / r["seconds"], **keep("token")(r)})
