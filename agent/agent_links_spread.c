@@ -7,7 +7,9 @@
 #define SPREAD_NEXT_MS  250u
 #define SPREAD_IDLE_MS  30000u /* after too many tries that found none */
 #define SPREAD_TRIES    6u
-#define SPREAD_AT_ONCE  3u /* dials of a try, if the one before was in vain */
+/* Dials of a try, if the one before was in vain. Not of each: where a process serves one
+ * connection, as prefork's do, they stand before requests in the queue for it. */
+#define SPREAD_AT_ONCE 3u
 
 static void spread_in(agent_links *s, uint32_t ms)
 {
@@ -63,12 +65,11 @@ static unsigned most_links(const agent_links *s)
     return s->children < s->spec.config->links ? s->children : s->spec.config->links;
 }
 
-static unsigned missing(const agent_links *s)
+static bool wants_more(const agent_links *s)
 {
     bool unused;
-    unsigned most = most_links(s), n = count_ready(s, 0, NULL, &unused);
-    bool first = s->current != NULL && agent_link_get_state(s->current) == AGENT_LINK_READY;
-    return first && n < most ? most - n : 0;
+    return s->current != NULL && agent_link_get_state(s->current) == AGENT_LINK_READY &&
+           count_ready(s, 0, NULL, &unused) < most_links(s);
 }
 
 void agent_links_spread_welcome(agent_links *s, agent_held *h)
@@ -80,7 +81,7 @@ void agent_links_spread_welcome(agent_links *s, agent_held *h)
     } else if (h->extra) {
         s->spread_tries = 0;
     }
-    if (missing(s) > 0) {
+    if (wants_more(s)) {
         try_again(s, h->extra ? SPREAD_NEXT_MS : SPREAD_FIRST_MS);
     }
 }
@@ -103,14 +104,11 @@ bool agent_links_promote(agent_links *s)
 void agent_links_dial_extra(agent_links *s)
 {
     char why[700];
-    unsigned n = missing(s);
     s->spread_due = false;
-    if (s->draining || n == 0 || is_dialing_extra(s)) {
+    if (s->draining || !wants_more(s) || is_dialing_extra(s)) {
         return;
     }
-    if (s->spread_tries++ > 0 && n < SPREAD_AT_ONCE) {
-        n = SPREAD_AT_ONCE;
-    }
+    unsigned n = s->spread_tries++ == 0 ? 1 : SPREAD_AT_ONCE;
     for (; n > 0; n--) {
         (void)agent_links_add(s, true, why, sizeof why); /* what is wrong, the first link says */
     }
