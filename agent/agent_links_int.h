@@ -44,7 +44,7 @@ struct agent_links {
     bool next_refused; /* the gateway does not know the next key yet: the old one it is */
     bool started, draining, dial_due, dial_wait, spread_due;
     uint32_t children;     /* processes of the gateway, as its last welcome said */
-    unsigned spread_tries; /* for more links, in vain in a row */
+    unsigned spread_tries; /* since one of them found a process without a link */
     uint64_t instance;
     dgon_backoff backoff;
     uint64_t lost_ms; /* when the last healthy link ended, 0 = never */

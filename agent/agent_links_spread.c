@@ -1,6 +1,6 @@
 /* More links: one to each process of the gateway, up to the configured number. A dial cannot choose
  * its process. Where little else goes on, one at a time is accepted by the same process again and
- * again; of several at once each wakes another one. */
+ * again; several at once mostly wake more than one. */
 #include "agent_links_int.h"
 
 #define SPREAD_FIRST_MS 100u
